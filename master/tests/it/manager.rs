@@ -1,0 +1,87 @@
+//! What a service manager hears, on a socket that stands for its own.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{PATIENCE, Pool, binary};
+
+struct Manager {
+    socket: UnixDatagram,
+    name: String,
+}
+
+impl Manager {
+    fn new(test: &str) -> Manager {
+        let name = format!("tine-{test}-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).expect("name");
+        let socket = UnixDatagram::bind_addr(&address).expect("bind");
+        socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        Manager {
+            socket,
+            name: format!("@{name}"),
+        }
+    }
+
+    fn start(&self, options: &[&str], variables: &[(&str, &str)]) -> Pool {
+        let mut command = Command::new(binary());
+        command
+            .args(options)
+            .env("NOTIFY_SOCKET", &self.name)
+            .envs(variables.iter().copied());
+        Pool::start_command(command)
+    }
+
+    fn hear(&self) -> String {
+        let mut buffer = [0; 256];
+        let length = self.socket.recv(&mut buffer).expect("a datagram");
+        String::from_utf8(buffer[..length].to_vec()).expect("text")
+    }
+
+    /// The next datagram that does not feed the watchdog.
+    fn hear_news(&self) -> String {
+        loop {
+            let datagram = self.hear();
+            if datagram != "WATCHDOG=1" {
+                return datagram;
+            }
+        }
+    }
+}
+
+#[test]
+fn boot_and_stop_are_told_in_order() {
+    let manager = Manager::new("boot");
+    let mut pool = manager.start(&["workers=2"], &[]);
+    assert_eq!(manager.hear_news(), "STATUS=0 of 2 workers ready");
+    assert_eq!(manager.hear_news(), "STATUS=1 of 2 workers ready");
+    assert_eq!(manager.hear_news(), "READY=1");
+    assert_eq!(manager.hear_news(), "STATUS=2 of 2 workers ready");
+    pool.await_ready();
+    pool.signal(Signal::SIGTERM);
+    assert_eq!(manager.hear_news(), "STOPPING=1");
+    assert_eq!(pool.exit(), 0);
+}
+
+#[test]
+fn a_pool_that_never_gets_ready_never_says_so() {
+    let manager = Manager::new("broken");
+    let mut pool = manager.start(&["workers=1", "boot=exit:3"], &[]);
+    assert_eq!(manager.hear_news(), "STATUS=0 of 1 workers ready");
+    assert_eq!(manager.hear_news(), "STOPPING=1");
+    assert_eq!(pool.exit(), 78);
+}
+
+#[test]
+fn the_watchdog_is_fed_while_a_worker_turns() {
+    let manager = Manager::new("watchdog");
+    let mut pool = manager.start(&["workers=1"], &[("WATCHDOG_USEC", "300000")]);
+    pool.await_ready();
+    for _ in 0..5 {
+        while manager.hear() != "WATCHDOG=1" {}
+    }
+    pool.signal(Signal::SIGTERM);
+    assert_eq!(pool.exit(), 0);
+}

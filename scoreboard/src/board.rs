@@ -1,0 +1,294 @@
+//! Maps the board and answers the questions that need the whole of it.
+//!
+//! The only `unsafe` of the crate is the mapping. The page is never unmapped, so that references to it live for ever.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{Ordering, fence};
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+
+use crate::layout::{Header, Phase, Slot, SlotState};
+use crate::monotonic_ns;
+use crate::snapshot::Snapshot;
+
+/// A worker whose heartbeat is older does not count as having room: it may be stopped or stuck, and a client that is left
+/// to it would wait. A healthy loop turns at least once a second.
+pub const FRESH_HEARTBEAT_NS: u64 = 3_000_000_000;
+
+/// Retries of a snapshot that met the master in the middle of a fold. A fold takes a microsecond; a master that died in one
+/// must not keep a worker spinning.
+const FOLD_RETRIES: usize = 1000;
+
+/// The shared page. The struct itself lies in each process's own memory, only what it refers to is shared; so no stray
+/// write of a sibling can change where the slots are or how many there are.
+#[derive(Debug)]
+pub struct Scoreboard {
+    header: &'static Header,
+    slots: &'static [Slot],
+}
+
+/// Why there is no board.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// No slots, or more than a pid could ever fill.
+    SlotCount(usize),
+    /// mmap(2) failed for so many bytes.
+    Map(usize, nix::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::SlotCount(slots) => write!(
+                f,
+                "a scoreboard of {slots} slots is not possible, choose 1 to 65536"
+            ),
+            Error::Map(bytes, error) => write!(
+                f,
+                "mapping {bytes} bytes of shared memory for the scoreboard failed: {error}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Scoreboard {
+    /// Maps a new board, shared with every process forked from now on.
+    ///
+    /// `slots` is 1 to 65536; a pool that brings replacements up before it retires needs twice its workers.
+    /// `limit_concurrency` is the number of requests in flight that one worker admits.
+    pub fn create(slots: usize, limit_concurrency: u32) -> Result<&'static Scoreboard, Error> {
+        if slots == 0 || slots > 65536 {
+            return Err(Error::SlotCount(slots));
+        }
+        let bytes = size_of::<Header>() + slots * size_of::<Slot>();
+        let length = NonZeroUsize::new(bytes).ok_or(Error::SlotCount(slots))?;
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory that exists.
+        let base = unsafe {
+            mmap_anonymous(
+                None,
+                length,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED,
+            )
+        }
+        .map_err(|error| Error::Map(bytes, error))?;
+        let base = base.cast::<u8>().as_ptr();
+        // SAFETY: the mapping is page-aligned (4096, which suits Header, and with it Slot behind it), `bytes` long, never
+        // unmapped, and zeroed; both types consist of atomic integers only, for which zero is a value and through which alone
+        // it is written, here and in other processes.
+        let (header, slots) = unsafe {
+            let header: &'static Header = &*base.cast::<Header>();
+            let first = base.add(size_of::<Header>()).cast::<Slot>();
+            (header, std::slice::from_raw_parts(first, slots))
+        };
+        header.begin(monotonic_ns(), limit_concurrency);
+        Ok(Box::leak(Box::new(Scoreboard { header, slots })))
+    }
+
+    /// Slot `i`. The caller passes its own slot number or one below `slots().len()`; anything else panics.
+    pub fn slot(&self, i: usize) -> &Slot {
+        &self.slots[i]
+    }
+
+    /// All slots, the empty ones too.
+    pub fn slots(&self) -> &[Slot] {
+        self.slots
+    }
+
+    /// The master's page.
+    pub fn header(&self) -> &Header {
+        self.header
+    }
+
+    /// True when some *other* Ready worker with a fresh heartbeat, armed or parked, has fewer requests in flight than the limit.
+    ///
+    /// The numbers are read without order, so the answer may be a moment old in either direction: ask again before a client
+    /// is turned away.
+    pub fn room_elsewhere(&self, me: usize) -> bool {
+        let limit = self.header.limit_concurrency();
+        let now_ns = monotonic_ns();
+        self.slots.iter().enumerate().any(|(i, slot)| {
+            let listening = match slot.hot.phase() {
+                Phase::Serving => slot.hot.armed(),
+                Phase::Parked => true,
+                Phase::Boot | Phase::Rejecting | Phase::Draining | Phase::Done => false,
+            };
+            i != me
+                && listening
+                && slot.master.state() == SlotState::Ready
+                && slot.hot.inflight.get() < limit
+                && now_ns.saturating_sub(slot.hot.heartbeat_ns()) <= FRESH_HEARTBEAT_NS
+        })
+    }
+
+    /// Master: the worker of slot `i` was reaped. Its counts move to the retired totals, its lines start from zero.
+    ///
+    /// `status` is its exit code, or minus the number of the signal that killed it; anything but 0 counts as a crash.
+    pub fn retire(&self, i: usize, status: i32) {
+        let slot = self.slot(i);
+        self.header.fold.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.header.retired.absorb(&slot.counters.totals());
+        slot.clear_worker_lines();
+        self.header.fold.fetch_add(1, Ordering::Release);
+        slot.master.emptied(status);
+        if status != 0 {
+            self.header.count_crash();
+        }
+    }
+
+    /// Plain numbers of the whole pool, as one moment saw them.
+    ///
+    /// Totals never fall and never count a worker twice: a snapshot that met the master between adding and zeroing is taken
+    /// again (the reader's half of a sequence lock; the writer waits for nobody).
+    pub fn snapshot(&self) -> Snapshot {
+        for _ in 0..FOLD_RETRIES {
+            let before = self.header.fold.load(Ordering::Acquire);
+            if before.is_multiple_of(2) {
+                let snapshot = Snapshot::take(self.header, self.slots);
+                fence(Ordering::Acquire);
+                if self.header.fold.load(Ordering::Relaxed) == before {
+                    return snapshot;
+                }
+            }
+            std::hint::spin_loop();
+        }
+        Snapshot::take(self.header, self.slots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::Totals;
+
+    fn ready(board: &Scoreboard, i: usize, phase: Phase, armed: bool, inflight: u32) {
+        let slot = board.slot(i);
+        slot.master.set_pid(100 + i as u32);
+        slot.master.set_state(SlotState::Ready);
+        slot.hot.set_phase(phase);
+        slot.hot.set_armed(armed);
+        slot.hot.inflight.set(inflight);
+        slot.hot.beat(monotonic_ns());
+    }
+
+    #[test]
+    fn a_new_board_is_zero_and_aligned() {
+        let board = Scoreboard::create(8, 32).expect("map");
+        assert_eq!(board.slots().len(), 8);
+        assert_eq!(board.header().limit_concurrency(), 32);
+        assert!(board.header().started_ns() > 0);
+        assert_eq!(board.header().generation(), 0);
+        for slot in board.slots() {
+            assert_eq!(std::ptr::from_ref(slot).addr() % 64, 0);
+            assert_eq!(slot.master.pid(), 0);
+            assert_eq!(slot.master.state(), SlotState::Empty);
+            assert_eq!(slot.hot.phase(), Phase::Boot);
+            assert_eq!(slot.counters.totals(), Totals::default());
+        }
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert!(matches!(Scoreboard::create(0, 1), Err(Error::SlotCount(0))));
+        assert!(matches!(
+            Scoreboard::create(65537, 1),
+            Err(Error::SlotCount(65537))
+        ));
+    }
+
+    #[test]
+    fn room_elsewhere_asks_only_ready_listening_live_siblings_below_the_limit() {
+        let board = Scoreboard::create(2, 4).expect("map");
+        ready(board, 0, Phase::Serving, true, 0);
+        assert!(!board.room_elsewhere(0), "an empty sibling has no room");
+        for (phase, armed, inflight, room) in [
+            (Phase::Boot, true, 0, false),
+            (Phase::Serving, true, 0, true),
+            (Phase::Serving, true, 3, true),
+            (Phase::Serving, true, 4, false),
+            (Phase::Serving, false, 0, false),
+            (Phase::Parked, false, 3, true),
+            (Phase::Parked, false, 4, false),
+            (Phase::Rejecting, true, 0, false),
+            (Phase::Draining, true, 0, false),
+            (Phase::Done, true, 0, false),
+        ] {
+            ready(board, 1, phase, armed, inflight);
+            assert_eq!(
+                board.room_elsewhere(0),
+                room,
+                "{phase:?} armed={armed} inflight={inflight}"
+            );
+        }
+        ready(board, 1, Phase::Serving, true, 0);
+        board
+            .slot(1)
+            .hot
+            .beat(monotonic_ns().saturating_sub(FRESH_HEARTBEAT_NS + 1_000_000_000));
+        assert!(!board.room_elsewhere(0), "a stale sibling has no room");
+        ready(board, 1, Phase::Serving, true, 0);
+        for state in [
+            SlotState::Empty,
+            SlotState::Starting,
+            SlotState::Retiring,
+            SlotState::Killing,
+        ] {
+            board.slot(1).master.set_state(state);
+            assert!(!board.room_elsewhere(0), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn retiring_a_worker_keeps_the_totals_and_zeroes_its_lines() {
+        let board = Scoreboard::create(4, 4).expect("map");
+        for round in 1..=3u64 {
+            ready(board, 2, Phase::Serving, true, 3);
+            ready(board, 3, Phase::Serving, true, 0);
+            board.slot(2).counters.served.add(10);
+            board.slot(2).counters.tool_errors.add(1);
+            board.slot(3).counters.served.add(1);
+            let before = board.snapshot();
+            assert_eq!(before.totals.served, 11 * round);
+            board.retire(2, if round == 3 { 0 } else { -9 });
+            let after = board.snapshot();
+            assert_eq!(after.totals, before.totals, "no count is lost or doubled");
+            assert_eq!(after.retired.served, 10 * round);
+            assert_eq!(after.slots.len(), 1, "only the other worker is left");
+            let slot = board.slot(2);
+            assert_eq!(slot.hot.inflight.get(), 0);
+            assert_eq!(slot.hot.heartbeat_ns(), 0);
+            assert!(!slot.hot.armed());
+            assert_eq!(slot.hot.phase(), Phase::Boot);
+            assert_eq!(slot.counters.totals(), Totals::default());
+            assert_eq!(slot.master.restarts(), round);
+        }
+        assert_eq!(board.slot(2).master.last_status(), 0);
+        assert_eq!(board.header().crashes(), 2);
+    }
+
+    #[test]
+    fn snapshots_taken_during_folds_never_fall() {
+        let board = Scoreboard::create(1, 4).expect("map");
+        let reader = std::thread::spawn(move || {
+            let mut last = 0;
+            while !board.header().shutting_down() {
+                let now = board.snapshot().totals.served;
+                assert!(now >= last, "{now} after {last}");
+                last = now;
+            }
+        });
+        for _ in 0..20_000 {
+            board.slot(0).master.set_pid(1);
+            board.slot(0).counters.served.add(7);
+            board.retire(0, 0);
+        }
+        board.header().set_shutting_down();
+        reader.join().expect("totals never fall");
+        assert_eq!(board.snapshot().totals.served, 140_000);
+    }
+}
