@@ -1,0 +1,409 @@
+//! Tool calls in the loop: admission, the hand-over to a database's pool, progress, and the way back. The only room where
+//! clients and databases meet. Knows nothing of bytes on either side.
+
+use crate::catalog::{self, Builtin, Content, Outcome};
+use crate::client::{Asker, Batch, Stage, Takes, Work};
+use crate::connection::{Input, State};
+use crate::db;
+use crate::event_loop::Worker;
+use crate::http::EventStream;
+use crate::mcp::{self, Call};
+use crate::progress::Progress;
+use crate::settings::LATE;
+use crate::token;
+
+/// Progress goes into a stream only while less than this waits for its client: it is advice, so whoever reads too slowly misses
+/// some of it, and a chatty statement cannot fill the worker's memory. In bytes.
+const UNREAD_PROGRESS: usize = 64 * 1024;
+
+impl Worker {
+    /// Begins a call: at once if there is a place, else it waits for one.
+    pub fn start(&mut self, key: usize, call: Box<Call>, asker: Asker, batch: Option<Batch>) {
+        self.slot().counters.tool_calls.add(1);
+        if let catalog::Work::Builtin(builtin) = &call.work {
+            let outcome = self.builtin(builtin, asker);
+            return self.finish(key, &call, &outcome, asker, batch);
+        }
+        let work = Work {
+            stage: Stage::Admission(call),
+            started: batch.as_ref().map_or(self.now, |batch| batch.started),
+            asker,
+            stream: None,
+            batch,
+        };
+        let now = self.now;
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        // A batch is one request: its next call takes the place that the last one has just given up.
+        let goes_on = client.state == State::Running;
+        client.work = Some(work);
+        let room = self.inflight < self.settings.limits.concurrency && self.waiting.is_empty();
+        if goes_on || room {
+            return self.run_call(key);
+        }
+        self.input(key, Input::Hold);
+        self.waiting.push_back(key);
+        self.set_deadline(key, Some(now + self.settings.deadlines.queue));
+    }
+
+    /// Gives free places to those who wait longest.
+    pub fn admit_waiting(&mut self) {
+        while self.inflight < self.settings.limits.concurrency {
+            let Some(key) = self.waiting.pop_front() else {
+                return;
+            };
+            if self
+                .client(key)
+                .is_some_and(|client| client.state == State::Queued)
+            {
+                self.run_call(key);
+                self.advance(key);
+            }
+        }
+    }
+
+    /// A queued call whose short wait is over, while a sibling has room: it came here by mistake, in a moment when all were full,
+    /// and a connection cannot be handed over. It runs above the limit rather than being told that the pool is full; true if so.
+    pub fn run_misplaced(&mut self, key: usize) -> bool {
+        let queued = self
+            .client(key)
+            .is_some_and(|client| client.state == State::Queued);
+        let misplaced = queued && self.board.room_elsewhere(self.slot_number);
+        if misplaced {
+            self.run_call(key);
+            self.advance(key);
+        }
+        misplaced
+    }
+
+    fn run_call(&mut self, key: usize) {
+        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
+            return;
+        };
+        let Some(work) = client.work.take() else {
+            return;
+        };
+        let Work {
+            stage: Stage::Admission(mut call),
+            started,
+            asker,
+            stream,
+            batch,
+        } = work
+        else {
+            client.work = Some(work);
+            return;
+        };
+        let deadline = started + self.settings.deadlines.request;
+        let Some(number) = self.settings.database_of(&call.tool) else {
+            // The start refuses such a catalog, so this is a fault of ours and not of the caller.
+            let outcome = Outcome::error("The tool's database is not configured on this server");
+            return self.finish(key, &call, &outcome, asker, batch);
+        };
+        let catalog::Work::Sql(sql) = &mut call.work else {
+            return;
+        };
+        let job = sql.job(deadline);
+        let (Some(pool), Some(events)) =
+            (self.pools.get_mut(number), self.db_events.get_mut(number))
+        else {
+            return;
+        };
+        let job = pool.submit(self.poll.registry(), self.now, job, events);
+        self.jobs.insert((number, job), key);
+        self.inflight += 1;
+        client.work = Some(Work {
+            stage: Stage::Database {
+                pool: number,
+                job,
+                call,
+                progress: Progress::default(),
+            },
+            started,
+            asker,
+            stream,
+            batch,
+        });
+        self.input(key, Input::Run);
+        self.set_deadline(key, Some(deadline + LATE));
+    }
+
+    /// Takes what the databases have said. A finished call may start another (a batch), which may fail at once, so until nothing is left.
+    pub fn deliver(&mut self) {
+        for number in 0..self.db_events.len() {
+            while self
+                .db_events
+                .get(number)
+                .is_some_and(|events| !events.is_empty())
+            {
+                for event in std::mem::take(&mut self.db_events[number]) {
+                    match event {
+                        db::Event::Notice(job, notice) => self.notice(number, job, &notice),
+                        db::Event::Done(job, result) => self.done(number, job, result),
+                        db::Event::Probed(result) => self.probed(number, result),
+                    }
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, number: usize, job: db::JobId, result: Result<db::Rows, db::DbError>) {
+        let Some(key) = self.jobs.remove(&(number, job)) else {
+            return;
+        };
+        self.inflight -= 1;
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        let Some(Work {
+            stage: Stage::Database { call, .. },
+            started,
+            asker,
+            stream,
+            batch,
+        }) = client.work.take()
+        else {
+            return;
+        };
+        let catalog::Work::Sql(sql) = &call.work else {
+            return;
+        };
+        if let Err(error) = &result {
+            self.slot().counters.database_errors.add(1);
+            let elapsed = self.now.duration_since(started).as_millis();
+            log::info!(
+                "{} failed after {elapsed} ms: {}",
+                call.tool.name,
+                catalog::detail(error)
+            );
+        }
+        let outcome = call.tool.finish(sql, result);
+        match stream {
+            Some(stream) => self.end_stream(key, &call, &outcome, asker, stream),
+            None => self.finish(key, &call, &outcome, asker, batch),
+        }
+        self.advance(key);
+    }
+
+    fn finish(
+        &mut self,
+        key: usize,
+        call: &Call,
+        outcome: &Outcome,
+        asker: Asker,
+        batch: Option<Batch>,
+    ) {
+        let Some(reply) = self.render(call, outcome, asker) else {
+            return;
+        };
+        match batch {
+            Some(mut batch) => {
+                batch.answers.push(reply.body);
+                self.next_of_batch(key, batch, asker);
+            }
+            None => self.answer_message(key, &reply, asker.takes),
+        }
+    }
+
+    fn render(&self, call: &Call, outcome: &Outcome, asker: Asker) -> Option<mcp::Reply> {
+        if outcome.is_error {
+            self.slot().counters.tool_errors.add(1);
+        }
+        let served = self.served.get(asker.served)?;
+        Some(mcp::call_result(
+            &call.id,
+            call.era,
+            &served.prepared,
+            outcome,
+        ))
+    }
+
+    // A notice of a tool that reports progress, to a caller who asked for it, opens the POST's own stream.
+    fn notice(&mut self, number: usize, job: db::JobId, notice: &db::Notice) {
+        let Some(key) = self.jobs.get(&(number, job)).copied() else {
+            return;
+        };
+        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
+            return;
+        };
+        let Some(work) = &mut client.work else { return };
+        let Stage::Database { call, progress, .. } = &mut work.stage else {
+            return;
+        };
+        let Some(token) = call.progress.as_deref() else {
+            return;
+        };
+        if work.asker.takes == Takes::Json || work.batch.is_some() {
+            return;
+        }
+        if client.output.len() > UNREAD_PROGRESS {
+            return;
+        }
+        let Some((now, total)) = progress.next(notice) else {
+            return;
+        };
+        let event = mcp::progress(token, now, total, &notice.message);
+        let opened = work.stream.is_none();
+        let stream = *work.stream.get_or_insert_with(|| {
+            let framing = client
+                .reader
+                .head()
+                .map_or(crate::http::Framing::UNREADABLE, |head| head.framing());
+            EventStream::open(
+                framing,
+                &[],
+                self.date.at(self.unix_seconds),
+                &mut client.output,
+            )
+        });
+        stream.event(&[&event], &mut client.output);
+        if opened {
+            self.input(key, Input::Stream);
+        }
+        self.advance(key);
+    }
+
+    fn end_stream(
+        &mut self,
+        key: usize,
+        call: &Call,
+        outcome: &Outcome,
+        asker: Asker,
+        stream: EventStream,
+    ) {
+        let Some(reply) = self.render(call, outcome, asker) else {
+            return;
+        };
+        let Some(framing) = self.next_framing(key, !stream.keep_alive()) else {
+            return;
+        };
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        stream.event(&[&reply.body], &mut client.output);
+        stream.finish(&mut client.output);
+        self.answered(key, framing.keep_alive);
+    }
+
+    fn builtin(&self, builtin: &Builtin, asker: Asker) -> Outcome {
+        let toolset = self
+            .served
+            .get(asker.served)
+            .and_then(|served| self.settings.catalog.toolset(served.toolset.as_deref()));
+        let Some(toolset) = toolset else {
+            return Outcome::error("The toolset is gone");
+        };
+        match builtin {
+            Builtin::Pool => {
+                let bytes =
+                    crate::health::process(&self.settings, &self.board.snapshot(), self.mode);
+                Outcome {
+                    is_error: false,
+                    content: Content::Json {
+                        object: true,
+                        bytes,
+                        notes: Vec::new(),
+                    },
+                }
+            }
+            other => toolset.builtin(other),
+        }
+    }
+
+    /// Forgets the client's work and cancels what runs for it; the id of its call.
+    pub fn abandon(&mut self, key: usize) -> Option<String> {
+        let work = self.client(key)?.work.take()?;
+        match work.stage {
+            Stage::Admission(call) => Some(call.id),
+            Stage::Probe => None,
+            Stage::Database {
+                pool: number,
+                job,
+                call,
+                ..
+            } => {
+                if self.jobs.remove(&(number, job)).is_some() {
+                    self.inflight -= 1;
+                }
+                if let (Some(pool), Some(events)) =
+                    (self.pools.get_mut(number), self.db_events.get_mut(number))
+                {
+                    pool.cancel(self.poll.registry(), self.now, job, events);
+                }
+                Some(call.id)
+            }
+        }
+    }
+
+    /// The call of a client that still waits for a place.
+    pub fn take_waiting(&mut self, key: usize) -> Option<Box<Call>> {
+        match self.client(key)?.work.take()?.stage {
+            Stage::Admission(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// Asks all databases for a sign of life; the client waits for the last of them.
+    pub fn probe(&mut self, key: usize) {
+        let now = self.now;
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        let takes = Takes::Json;
+        let asker = Asker { served: 0, takes };
+        client.work = Some(Work {
+            stage: Stage::Probe,
+            started: now,
+            asker,
+            stream: None,
+            batch: None,
+        });
+        self.input(key, Input::Run);
+        self.set_deadline(key, Some(now + crate::health::PATIENCE));
+        self.health.wait(key);
+        for (number, (pool, events)) in self.pools.iter_mut().zip(&mut self.db_events).enumerate() {
+            if self.health.asks(number) {
+                pool.probe(self.poll.registry(), now, events);
+            }
+        }
+        self.deliver();
+        self.answer_probes();
+    }
+
+    fn probed(&mut self, number: usize, result: Result<(), db::DbError>) {
+        self.health.heard(number, self.now, result);
+        self.answer_probes();
+    }
+
+    // Everybody who waits, once the last database has spoken (or none has to).
+    fn answer_probes(&mut self) {
+        for key in self.health.answered(self.now) {
+            self.answer_health(key);
+            self.advance(key);
+        }
+    }
+
+    /// Answers the database health with what is known now; false for a client that waits for something else.
+    pub fn answer_health(&mut self, key: usize) -> bool {
+        let Some(client) = self.client(key) else {
+            return false;
+        };
+        if client
+            .work
+            .take_if(|work| matches!(work.stage, Stage::Probe))
+            .is_none()
+        {
+            return false;
+        }
+        let (status, body) = crate::health::databases(
+            &self.settings,
+            &self.board.snapshot(),
+            self.mode,
+            &self.health,
+            self.now,
+        );
+        self.answer(key, &crate::http::Reply::json(status, &[&body]));
+        true
+    }
+}

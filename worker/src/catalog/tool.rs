@@ -1,0 +1,349 @@
+//! One tool, checked and immutable, and the two steps of a call: `bind` makes a database job of the arguments,
+//! `finish` makes a result of the answer. Runs nothing itself.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::value::RawValue;
+
+use super::arguments::{self, Caller, Complaints, Given, Malformed};
+use super::builtin::Builtin;
+use super::call::{Call, Refusal, Work};
+use super::cursor::{self, Owner, Ownership, Rejected};
+use super::example::Example;
+use super::failure::Failure;
+use super::fault::Source;
+use super::fragments::Template as SqlTemplate;
+use super::kind::{JSONB, UNSPECIFIED};
+use super::outcome::{self, Outcome, Shape};
+use super::page::Page;
+use super::parameter::{Origin, Parameter};
+use super::statement::Form;
+use super::template::Template;
+use super::toolset::Era;
+use super::values;
+use super::wrap::{self, Plan, Render, Slot, Variant};
+use crate::db::{Access, DbError, Rows};
+
+/// The hints of MCP's tool annotations. All four are always published: a client's default for a missing one differs
+/// from ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Annotations {
+    pub read_only: bool,
+    pub destructive: bool,
+    pub idempotent: bool,
+    pub open_world: bool,
+}
+
+/// A declared operation that a client can call.
+pub struct Tool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: String,
+    pub annotations: Annotations,
+    /// Which database runs it; `None`: the configuration's default.
+    pub database: Option<Arc<str>>,
+    /// The longest that its statement may run.
+    pub timeout: Duration,
+    /// Its place in `tools/list`; those without one follow by name.
+    pub order: Option<i64>,
+    /// What a client must be able to do for the tool to work (MCP 2026-07-28: -32021 otherwise).
+    pub client_capabilities: Vec<String>,
+    /// In the order of the file; those that a page adds come last.
+    pub parameters: Vec<Parameter>,
+    pub examples: Vec<Example>,
+    pub source: Source,
+    pub kind: Kind,
+    pub(crate) legacy: Box<[u8]>,
+    pub(crate) modern: Box<[u8]>,
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tool")
+            .field("name", &self.name)
+            .field("source", &self.source.file)
+            .finish_non_exhaustive()
+    }
+}
+
+pub enum Kind {
+    Sql(Box<Sql>),
+    Builtin(Builtin),
+}
+
+/// What makes a tool a SQL tool.
+pub struct Sql {
+    pub shape: Shape,
+    pub access: Access,
+    pub page: Option<Page>,
+    pub expect_rows: Option<u64>,
+    /// Holds a filter that only a custom plan can run with an index.
+    pub custom_plan: bool,
+    /// Notices of the statement are progress for the caller.
+    pub progress: bool,
+    pub max_rows: u32,
+    pub max_bytes: usize,
+    /// A command such as CALL, which PostgreSQL can't explain.
+    pub is_command: bool,
+    pub(crate) form: Form,
+    pub(crate) template: SqlTemplate,
+    /// Which parameters each guard needs, as bits.
+    pub(crate) guards: Vec<u64>,
+    pub(crate) not_found: Option<Template>,
+    pub(crate) empty: Option<Template>,
+    pub(crate) failure: Failure,
+    /// Where `:p IS NULL OR` stands: bytes of the file.
+    pub null_guards: Vec<Range<usize>>,
+    /// The author's own input schema; then all arguments are bound as one.
+    pub(crate) raw_schema: bool,
+    pub(crate) zone: TimeZone,
+    /// By the mask of guards that hold; made on first use.
+    pub(crate) variants: Box<[OnceLock<Variant>]>,
+}
+
+impl Tool {
+    /// The tool's entry in `tools/list`.
+    pub fn definition(&self, era: Era) -> &[u8] {
+        match era {
+            Era::Legacy => &self.legacy,
+            Era::Modern => &self.modern,
+        }
+    }
+
+    pub fn sql(&self) -> Option<&Sql> {
+        match &self.kind {
+            Kind::Sql(sql) => Some(sql),
+            Kind::Builtin(_) => None,
+        }
+    }
+
+    /// Makes a job of a call's arguments, or says everything that is wrong with them.
+    pub fn bind(&self, arguments: Option<&RawValue>, caller: &Caller<'_>) -> Result<Work, Refusal> {
+        let given = Given::parse(arguments).map_err(|Malformed(text)| Refusal {
+            malformed: true,
+            outcome: self.failure(&text),
+        })?;
+        match &self.kind {
+            Kind::Builtin(builtin) => Ok(Work::Builtin(*builtin)),
+            Kind::Sql(sql) => {
+                let call = self.bind_sql(sql, arguments, &given, caller);
+                let refuse = |text: String| Refusal {
+                    malformed: false,
+                    outcome: self.failure(&text),
+                };
+                call.map(Work::Sql).map_err(refuse)
+            }
+        }
+    }
+
+    fn failure(&self, text: &str) -> Outcome {
+        match &self.kind {
+            Kind::Sql(sql) => sql.failure.tell(text),
+            Kind::Builtin(_) => Outcome::error(text),
+        }
+    }
+
+    fn bind_sql(
+        &self,
+        sql: &Sql,
+        arguments: Option<&RawValue>,
+        given: &Given<'_>,
+        caller: &Caller<'_>,
+    ) -> Result<Call, String> {
+        let mut complaints = Complaints::default();
+        let mut values =
+            arguments::values(&self.parameters, given, caller, &sql.zone, &mut complaints);
+        let all = if sql.raw_schema {
+            Some(all_arguments(arguments, &mut complaints))
+        } else {
+            None
+        };
+        let ownership = sql.page.as_ref().map(|_| self.ownership(given));
+        let mut keys = self.cursor_keys(sql, &values, ownership, &mut complaints);
+        if let Some(text) = complaints.text() {
+            return Err(text);
+        }
+
+        let mut present = 0u64;
+        for (index, value) in values.iter().enumerate() {
+            present |= u64::from(value.is_some()) << index;
+        }
+        let mut mask = 0;
+        for (index, needed) in sql.guards.iter().enumerate() {
+            mask |= usize::from(present & needed == *needed) << index;
+        }
+        let variant = self.variant_of(sql, mask);
+        let mut max_rows = sql.max_rows;
+        let mut parameters = Vec::with_capacity(variant.slots.len());
+        for slot in &variant.slots {
+            parameters.push(match slot {
+                Slot::Parameter(index) => values.get_mut(*index).and_then(Option::take),
+                Slot::OneMore(index) => {
+                    let limit = values
+                        .get(*index)
+                        .cloned()
+                        .flatten()
+                        .and_then(|text| text.parse::<u32>().ok());
+                    max_rows = limit.unwrap_or(max_rows);
+                    limit.map(|limit| (u64::from(limit) + 1).to_string())
+                }
+                Slot::Key(index) => keys.get_mut(*index).map(std::mem::take),
+                Slot::Arguments => all.clone(),
+            });
+        }
+        let keep = outcome::needs_arguments(sql.shape, sql.page.as_ref(), sql.not_found.as_ref());
+        Ok(Call {
+            statement: Arc::clone(&variant.statement),
+            parameters,
+            access: sql.access,
+            timeout: self.timeout,
+            custom_plan: sql.custom_plan,
+            max_rows,
+            max_bytes: sql.max_bytes,
+            expect_rows: sql.expect_rows,
+            notices: sql.progress,
+            ignored: if sql.raw_schema {
+                Vec::new()
+            } else {
+                given.unknown(&self.parameters)
+            },
+            database: self.database.clone(),
+            cursor_given: !keys.is_empty(),
+            ownership,
+            arguments: if keep {
+                arguments.map(ToOwned::to_owned)
+            } else {
+                None
+            },
+        })
+    }
+
+    /// All arguments but the page's own, in the form in which they were given: a relative time stays the same from
+    /// page to page, although it means another moment.
+    fn ownership(&self, given: &Given<'_>) -> Ownership {
+        let mut owner = Owner::new(&self.name);
+        for parameter in self
+            .parameters
+            .iter()
+            .filter(|p| p.origin == Origin::Argument)
+        {
+            if let Some(raw) = arguments::present(parameter, given) {
+                owner.add(&parameter.name);
+                owner.add(raw);
+            }
+        }
+        owner.finish()
+    }
+
+    fn cursor_keys(
+        &self,
+        sql: &Sql,
+        values: &[Option<String>],
+        ownership: Option<Ownership>,
+        complaints: &mut Complaints,
+    ) -> Vec<String> {
+        let (Some(page), Some(ownership)) = (&sql.page, ownership) else {
+            return Vec::new();
+        };
+        let index = self
+            .parameters
+            .iter()
+            .position(|p| p.origin == Origin::Cursor);
+        let Some(text) = index
+            .and_then(|index| values.get(index))
+            .and_then(Option::as_deref)
+        else {
+            return Vec::new();
+        };
+        cursor::decode(text, page.keys.len(), ownership).unwrap_or_else(|rejected| {
+            complaints.add(
+                "cursor",
+                match rejected {
+                    Rejected::Unreadable => "is not one that this tool gave out; leave it out to start again",
+                    Rejected::Foreign => {
+                        "belongs to other arguments; repeat those of the first page, or leave cursor out to start again"
+                    }
+                },
+            );
+            Vec::new()
+        })
+    }
+
+    /// The result of a call that [`Tool::bind`] made.
+    pub fn finish(&self, call: &Call, answer: Result<Rows, DbError>) -> Outcome {
+        match &self.kind {
+            Kind::Sql(sql) => {
+                let outcome = outcome::finish(self, sql, call, answer);
+                outcome.unwrap_or_else(|text| sql.failure.tell(&text))
+            }
+            Kind::Builtin(_) => Outcome::error("This tool has no statement."),
+        }
+    }
+
+    pub(crate) fn variant_of<'t>(&'t self, sql: &'t Sql, mask: usize) -> &'t Variant {
+        // One slot for every mask: see `definition`.
+        match sql.variants.get(mask) {
+            Some(slot) => slot.get_or_init(|| self.build(sql, sql.form, mask)),
+            None => unreachable!("a mask has one bit for each guard"),
+        }
+    }
+
+    pub(crate) fn build(&self, sql: &Sql, form: Form, mask: usize) -> Variant {
+        let keys = sql.page.iter().flat_map(|page| &page.keys);
+        let keys: Vec<&str> = keys.map(|key| key.column.as_str()).collect();
+        let plan = Plan {
+            text: &self.source.text,
+            template: &sql.template,
+            form,
+            render: match sql.shape {
+                Shape::Rows | Shape::Row => Render::Row,
+                Shape::Document | Shape::Content => Render::Value,
+            },
+            keys: &keys,
+            resolve: &|name| resolve(name, &self.parameters, sql.page.as_ref(), sql.raw_schema),
+        };
+        wrap::build(&plan, mask)
+    }
+}
+
+/// The text of `:arguments`.
+fn all_arguments(arguments: Option<&RawValue>, complaints: &mut Complaints) -> String {
+    let raw = arguments.map_or("{}", RawValue::get);
+    let raw = if raw == "null" { "{}" } else { raw };
+    if let Err(complaint) = values::check_escapes(raw) {
+        let complaint: Cow<'static, str> = complaint;
+        complaints.add("arguments", &complaint);
+    }
+    raw.to_owned()
+}
+
+/// What a placeholder is bound to, and as what type.
+pub(crate) fn resolve(
+    name: &str,
+    parameters: &[Parameter],
+    page: Option<&Page>,
+    raw_schema: bool,
+) -> Option<(Slot, u32)> {
+    const INT8: u32 = 20;
+    if raw_schema && name == "arguments" {
+        return Some((Slot::Arguments, JSONB));
+    }
+    if let Some(column) = name.strip_prefix("cursor.") {
+        let index = page?.keys.iter().position(|key| key.column == column)?;
+        return Some((Slot::Key(index), UNSPECIFIED));
+    }
+    let index = parameters
+        .iter()
+        .position(|parameter| parameter.name == name)?;
+    let parameter = parameters.get(index)?;
+    match parameter.origin {
+        Origin::Limit => Some((Slot::OneMore(index), INT8)),
+        Origin::Cursor => None,
+        _ => Some((Slot::Parameter(index), parameter.oid())),
+    }
+}

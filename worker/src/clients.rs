@@ -1,0 +1,348 @@
+//! Client connections in the loop: accepting, reading, writing, deadlines, closing. Feeds the table in `connection` and carries
+//! its effects out. Knows nothing of what a request means.
+
+use std::time::Instant;
+
+use mio::event::Event;
+use mio::{Interest, Token};
+
+use crate::client::{Client, Moved};
+use crate::connection::{Effect, Input, State, step};
+use crate::event_loop::Worker;
+use crate::http::{Progress, Stage};
+use crate::listener::Accepted;
+use crate::settings::{BODY_LEAST, BODY_MOST, BODY_RATE, GRACE, LINGER, LINGER_BYTES, WRITE_STALL};
+use crate::token;
+
+/// At most so many connections are taken at once outside a drain, lest a burst all lands on one worker.
+const ACCEPT_BURST: usize = 4;
+
+impl Worker {
+    pub fn client(&mut self, key: usize) -> Option<&mut Client> {
+        token::find(&mut self.clients, &self.generations, key)
+    }
+
+    /// One wake-up, one connection: the rest wakes again, here or in a sibling.
+    pub fn accept_one(&mut self) {
+        let Some(listener) = &mut self.listener else {
+            return;
+        };
+        match listener.accept(self.now) {
+            Accepted::Connection(stream) => self.admit_connection(Client::new(stream)),
+            Accepted::Empty | Accepted::Gone => {}
+            Accepted::Exhausted(errno) => {
+                log::error!(
+                    "cannot accept: {errno}; pausing. Raise the descriptor limit (LimitNOFILE=) or lower limit-connections"
+                );
+            }
+        }
+    }
+
+    /// Takes connections whose wake-up a full sibling was given and could not use.
+    pub fn rescue(&mut self) {
+        for _ in 0..ACCEPT_BURST {
+            let before = self.slot().counters.accepted.get();
+            if self
+                .listener
+                .as_ref()
+                .is_some_and(crate::listener::Listener::armed)
+            {
+                self.accept_one();
+            }
+            if self.slot().counters.accepted.get() == before {
+                return;
+            }
+        }
+    }
+
+    fn admit_connection(&mut self, mut client: Client) {
+        if self.clients.len() >= self.settings.limits.connections {
+            self.evict();
+        }
+        let entry = self.clients.vacant_entry();
+        let index = entry.key();
+        if self.generations.len() <= index {
+            self.generations.resize(index + 1, 0);
+        }
+        self.generations[index] = self.generations[index].wrapping_add(1);
+        let key = token::client(index, self.generations[index]);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self
+            .poll
+            .registry()
+            .register(&mut client.stream, Token(key), interest)
+        {
+            log::warn!("cannot watch a new connection: {error}; dropping it");
+            return;
+        }
+        entry.insert(client);
+        self.slot().counters.accepted.add(1);
+        self.set_deadline(key, Some(self.now + self.settings.deadlines.head));
+        self.advance(key);
+        if self.clients.len() >= self.settings.limits.connections {
+            self.arm();
+        }
+    }
+
+    /// True when some connection may be closed for a new one.
+    pub fn evictable(&self) -> bool {
+        self.clients
+            .iter()
+            .any(|(_, client)| matches!(client.state, State::Idle { first: false } | State::Linger))
+    }
+
+    // The connection that has been idle longest makes room (sozu evicts the same way); one that lingers goes before it.
+    fn evict(&mut self) {
+        let oldest = self
+            .clients
+            .iter()
+            .filter(|(_, client)| {
+                matches!(client.state, State::Idle { first: false } | State::Linger)
+            })
+            .min_by_key(|(_, client)| (client.state != State::Linger, client.timer.deadline()))
+            .map(|(index, _)| index);
+        if let Some(index) = oldest {
+            let key = token::client(index, self.generations[index]);
+            self.close(key);
+        }
+    }
+
+    pub fn client_event(&mut self, key: usize, event: &Event) {
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        if event.is_readable() || event.is_read_closed() {
+            client.readable = true;
+            client.ended |= event.is_read_closed();
+        }
+        if event.is_error() {
+            return self.input(key, Input::Broken);
+        }
+        self.advance(key);
+    }
+
+    /// Reads, handles and writes as far as the connection's state allows now.
+    pub fn advance(&mut self, key: usize) {
+        while let Some(client) = token::find(&mut self.clients, &self.generations, key) {
+            let go_on = match client.state {
+                State::Idle { .. } | State::Head | State::Body => self.receive(key),
+                State::Writing { .. } => self.send(key),
+                // The answer could not be delivered any more, and the work behind it is not free. A client that shuts its side and
+                // still wants an answer is treated the same by nginx (status 499). The FIN may have come together with the request.
+                State::Queued | State::Running | State::Streaming if client.ended => {
+                    self.input(key, Input::HangUp);
+                    false
+                }
+                State::Streaming => {
+                    let moved = client.flush();
+                    if moved == Moved::Failed {
+                        self.input(key, Input::Broken);
+                    }
+                    false
+                }
+                State::Linger => self.linger(key),
+                State::Queued | State::Running | State::Closed => false,
+            };
+            if !go_on {
+                return;
+            }
+        }
+    }
+
+    // True: call again.
+    fn receive(&mut self, key: usize) -> bool {
+        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
+            return false;
+        };
+        let before = client.state;
+        match client
+            .reader
+            .advance(&mut client.input, &self.settings.http)
+        {
+            Err(error) => {
+                self.slot().counters.bad_requests.add(1);
+                self.refuse_framing(key, &error);
+                true
+            }
+            Ok(Progress::HeadDone) => {
+                self.input(key, Input::Bytes);
+                self.input(key, Input::HeadDone);
+                self.head_done(key);
+                true
+            }
+            Ok(Progress::Complete) => {
+                self.complete(key);
+                true
+            }
+            Ok(Progress::Incomplete(stage)) => {
+                if matches!(before, State::Idle { .. }) && client.reader.started() {
+                    self.input(key, Input::Bytes);
+                    self.set_deadline(key, Some(self.now + self.settings.deadlines.head));
+                } else if let (State::Body, Stage::Body { .. }) = (before, stage) {
+                    self.body_deadline(key);
+                }
+                self.read_more(key)
+            }
+        }
+    }
+
+    // True: bytes came.
+    fn read_more(&mut self, key: usize) -> bool {
+        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
+            return false;
+        };
+        if !client.readable {
+            return false;
+        }
+        match client.read(&mut self.scratch) {
+            Moved::Done => true,
+            Moved::Blocked => false,
+            Moved::Ended => {
+                self.input(key, Input::HangUp);
+                false
+            }
+            Moved::Failed => {
+                self.input(key, Input::Broken);
+                false
+            }
+        }
+    }
+
+    // Set once, when the body begins: a total, so that a drip of bytes cannot stretch it.
+    fn body_deadline(&mut self, key: usize) {
+        let now = self.now;
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        if client.body_timed {
+            return;
+        }
+        client.body_timed = true;
+        self.send_continue(key);
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        let allowance = match client.reader.head().map(|head| head.content()) {
+            Some(crate::http::Content::Length(bytes)) => {
+                (BODY_LEAST + std::time::Duration::from_secs(bytes / BODY_RATE)).min(BODY_MOST)
+            }
+            _ => BODY_MOST,
+        };
+        self.set_deadline(key, Some(now + allowance));
+    }
+
+    // True: the output is empty and the next request may be served.
+    fn send(&mut self, key: usize) -> bool {
+        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
+            return false;
+        };
+        let sent = client.sent;
+        match client.flush() {
+            Moved::Done => {
+                self.input(key, Input::Flushed);
+                true
+            }
+            Moved::Blocked => {
+                if client.sent > sent || !client.stalled {
+                    client.stalled = true;
+                    self.set_deadline(key, Some(self.now + WRITE_STALL));
+                }
+                false
+            }
+            Moved::Ended | Moved::Failed => {
+                self.input(key, Input::Broken);
+                false
+            }
+        }
+    }
+
+    fn linger(&mut self, key: usize) -> bool {
+        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
+            return false;
+        };
+        if !client.readable {
+            return false;
+        }
+        match client.discard(&mut self.scratch) {
+            Moved::Done if client.lingered <= LINGER_BYTES => true,
+            Moved::Blocked => false,
+            Moved::Done | Moved::Ended | Moved::Failed => {
+                self.input(key, Input::Broken);
+                false
+            }
+        }
+    }
+
+    /// Feeds one input to the connection's table and does what it says.
+    pub fn input(&mut self, key: usize, input: Input) {
+        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
+            return;
+        };
+        let (next, effect) = step(client.state, input);
+        client.state = next;
+        match effect {
+            Effect::Nothing => {}
+            Effect::Close => self.close(key),
+            Effect::Abandon => {
+                self.slot().counters.cancelled.add(1);
+                self.abandon(key);
+                self.close(key);
+            }
+            Effect::Shut => {
+                let shut = client.stream.shut();
+                client.readable = true;
+                match shut {
+                    Ok(()) => self.set_deadline(key, Some(self.now + LINGER)),
+                    Err(_) => self.close(key),
+                }
+            }
+            Effect::Next => {
+                client.body_timed = false;
+                client.stalled = false;
+                client.input.release();
+                self.set_deadline(key, Some(self.now + self.settings.deadlines.keep_alive));
+            }
+            Effect::Grace => {
+                let end = self.draining.unwrap_or(self.now);
+                self.set_deadline(key, Some(end.min(self.now + GRACE)));
+            }
+            Effect::AnswerTimeout => self.answer_timeout(key),
+            Effect::AnswerBusy => self.answer_busy(key),
+            Effect::AnswerLate => self.answer_late(key),
+        }
+    }
+
+    /// A deadline passed.
+    pub fn expired(&mut self, key: usize) {
+        let Some(client) = self.client(key) else {
+            return;
+        };
+        match client.state {
+            State::Head | State::Body | State::Running | State::Streaming => {
+                self.slot().counters.timeouts.add(1)
+            }
+            State::Writing { .. } => self.slot().counters.aborted.add(1),
+            _ => {}
+        }
+        if self.run_misplaced(key) {
+            return;
+        }
+        self.input(key, Input::Expired);
+        self.advance(key);
+    }
+
+    pub fn set_deadline(&mut self, key: usize, deadline: Option<Instant>) {
+        if let Some(client) = token::find(&mut self.clients, &self.generations, key) {
+            self.timers.set(&mut client.timer, key, deadline);
+        }
+    }
+
+    /// Drops the connection. Its socket is closed with it.
+    pub fn close(&mut self, key: usize) {
+        if self.client(key).is_none() {
+            return;
+        }
+        let mut client = self.clients.remove(token::index(key));
+        let _ = self.poll.registry().deregister(&mut client.stream);
+    }
+}

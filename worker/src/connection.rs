@@ -1,0 +1,277 @@
+//! A client connection's life as one table: which input leads from which state to which, and what to do on the way.
+//! Pure: no sockets, no clock. The loop feeds inputs in and carries effects out.
+//!
+//! The states and what drain does to each follow prefork practice: nginx's lingering close (a FIN, then reading on,
+//! so that a reset cannot destroy the response) and puma's grace for connections that were accepted but have not spoken yet.
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// No byte of a request yet. `first`: none was ever answered here.
+    Idle {
+        first: bool,
+    },
+    /// Part of a head arrived.
+    Head,
+    /// The head is good, the body is arriving.
+    Body,
+    /// A call waits for admission.
+    Queued,
+    /// A call runs.
+    Running,
+    /// A call runs and its event stream is open.
+    Streaming,
+    /// A complete answer is leaving.
+    Writing {
+        close: bool,
+    },
+    /// Our side is shut; what still arrives is read and dropped.
+    Linger,
+    Closed,
+}
+
+/// What can happen to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// First bytes of a request.
+    Bytes,
+    /// The head is complete and acceptable.
+    HeadDone,
+    /// The call waits for a free place.
+    Hold,
+    /// The call was handed to the database or the blocking pool.
+    Run,
+    /// The call's event stream opens.
+    Stream,
+    /// A whole answer was put into the output; `close`: the last on this connection.
+    Answer { close: bool },
+    /// The output is empty.
+    Flushed,
+    /// The peer closed its side, or reset.
+    HangUp,
+    /// The state's deadline passed.
+    Expired,
+    /// The pool stops: nothing new after what is under way.
+    Drain,
+    /// This worker drains while its siblings go on: the same, but nobody waits for its end.
+    Retire,
+    /// Reading or writing failed.
+    Broken,
+}
+
+/// What the loop does about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Nothing,
+    /// Drop the connection and its buffers.
+    Close,
+    /// Send FIN and read on for a while.
+    Shut,
+    /// Abandon the call: cancel its query or leave the queue; then drop the connection.
+    Abandon,
+    /// Answer 408 and close.
+    AnswerTimeout,
+    /// Answer 503 and close: no place came free.
+    AnswerBusy,
+    /// Cancel the call and answer 504.
+    AnswerLate,
+    /// Wait for the next request: serve bytes that came meanwhile.
+    Next,
+    /// Close if no byte has arrived by a short deadline.
+    Grace,
+}
+
+/// One step. Inputs that make no sense in a state change nothing: events may arrive late.
+pub fn step(state: State, input: Input) -> (State, Effect) {
+    use Effect::*;
+    use Input::*;
+    use State::*;
+    match (state, input) {
+        (Closed, _) => (Closed, Nothing),
+        (Queued | Running | Streaming, HangUp | Broken) => (Closed, Abandon),
+        (_, Broken) => (Closed, Close),
+
+        (Idle { .. }, Bytes) => (Head, Nothing),
+        (Idle { first: true }, Drain) => (Idle { first: true }, Grace),
+        (Idle { first: false }, Drain) => (Linger, Shut),
+        // A client that is at work here speaks again in a moment and learns from its answer to come anew; a FIN would cross its request,
+        // and no client may repeat a POST by itself (RFC 9110 section 9.2.2).
+        (Idle { first }, Retire) => (Idle { first }, Grace),
+        // A client that connects and says nothing is owed nothing; one that was served may be about to speak.
+        (Idle { first: true }, Expired) => (Closed, Close),
+        (Idle { first: false }, Expired) => (Linger, Shut),
+        (Idle { .. }, HangUp) => (Closed, Close),
+
+        (Head, HeadDone) => (Body, Nothing),
+        (Head | Body, Expired) => (Writing { close: true }, AnswerTimeout),
+        (Head | Body, HangUp) => (Closed, Close),
+
+        (Body, Hold) => (Queued, Nothing),
+        (Body | Queued, Run) => (Running, Nothing),
+        (Queued, Expired) => (Writing { close: true }, AnswerBusy),
+        (Running, Stream) => (Streaming, Nothing),
+        (Running, Expired) => (Writing { close: true }, AnswerLate),
+        // The stream has begun with status 200: a late call can only end it.
+        (Streaming, Expired) => (Closed, Abandon),
+
+        (Idle { .. } | Head | Body | Queued | Running | Streaming, Answer { close }) => {
+            (Writing { close }, Nothing)
+        }
+        (Writing { close: false }, Drain | Retire) => (Writing { close: true }, Nothing),
+        (Writing { close: false }, Flushed) => (Idle { first: false }, Next),
+        (Writing { close: true }, Flushed) => (Linger, Shut),
+        (Writing { .. }, Expired) => (Closed, Close),
+        // A client may shut its side after the request and still read the answer.
+        (Writing { .. }, HangUp) => (Writing { close: true }, Nothing),
+
+        (Linger, HangUp | Expired) => (Closed, Close),
+
+        (state, _) => (state, Nothing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATES: [State; 11] = [
+        State::Idle { first: true },
+        State::Idle { first: false },
+        State::Head,
+        State::Body,
+        State::Queued,
+        State::Running,
+        State::Streaming,
+        State::Writing { close: false },
+        State::Writing { close: true },
+        State::Linger,
+        State::Closed,
+    ];
+    const INPUTS: [Input; 13] = [
+        Input::Bytes,
+        Input::HeadDone,
+        Input::Hold,
+        Input::Run,
+        Input::Stream,
+        Input::Answer { close: false },
+        Input::Answer { close: true },
+        Input::Flushed,
+        Input::HangUp,
+        Input::Expired,
+        Input::Drain,
+        Input::Retire,
+        Input::Broken,
+    ];
+
+    fn short(state: State) -> &'static str {
+        match state {
+            State::Idle { first: true } => "new",
+            State::Idle { first: false } => "idle",
+            State::Head => "head",
+            State::Body => "body",
+            State::Queued => "queued",
+            State::Running => "running",
+            State::Streaming => "streaming",
+            State::Writing { close: false } => "writing",
+            State::Writing { close: true } => "writing-last",
+            State::Linger => "linger",
+            State::Closed => "closed",
+        }
+    }
+
+    /// Every cell that changes anything, as `state input -> state effect`; all others must change nothing.
+    const TABLE: &str = "\
+new Bytes -> head Nothing
+new Answer { close: false } -> writing Nothing
+new Answer { close: true } -> writing-last Nothing
+new HangUp -> closed Close
+new Expired -> closed Close
+new Drain -> new Grace
+new Retire -> new Grace
+new Broken -> closed Close
+idle Bytes -> head Nothing
+idle Answer { close: false } -> writing Nothing
+idle Answer { close: true } -> writing-last Nothing
+idle HangUp -> closed Close
+idle Expired -> linger Shut
+idle Drain -> linger Shut
+idle Retire -> idle Grace
+idle Broken -> closed Close
+head HeadDone -> body Nothing
+head Answer { close: false } -> writing Nothing
+head Answer { close: true } -> writing-last Nothing
+head HangUp -> closed Close
+head Expired -> writing-last AnswerTimeout
+head Broken -> closed Close
+body Hold -> queued Nothing
+body Run -> running Nothing
+body Answer { close: false } -> writing Nothing
+body Answer { close: true } -> writing-last Nothing
+body HangUp -> closed Close
+body Expired -> writing-last AnswerTimeout
+body Broken -> closed Close
+queued Run -> running Nothing
+queued Answer { close: false } -> writing Nothing
+queued Answer { close: true } -> writing-last Nothing
+queued HangUp -> closed Abandon
+queued Expired -> writing-last AnswerBusy
+queued Broken -> closed Abandon
+running Stream -> streaming Nothing
+running Answer { close: false } -> writing Nothing
+running Answer { close: true } -> writing-last Nothing
+running HangUp -> closed Abandon
+running Expired -> writing-last AnswerLate
+running Broken -> closed Abandon
+streaming Answer { close: false } -> writing Nothing
+streaming Answer { close: true } -> writing-last Nothing
+streaming HangUp -> closed Abandon
+streaming Expired -> closed Abandon
+streaming Broken -> closed Abandon
+writing Flushed -> idle Next
+writing HangUp -> writing-last Nothing
+writing Expired -> closed Close
+writing Drain -> writing-last Nothing
+writing Retire -> writing-last Nothing
+writing Broken -> closed Close
+writing-last Flushed -> linger Shut
+writing-last Expired -> closed Close
+writing-last Broken -> closed Close
+linger HangUp -> closed Close
+linger Expired -> closed Close
+linger Broken -> closed Close
+";
+
+    #[test]
+    fn table() {
+        let mut table = String::new();
+        for state in STATES {
+            for input in &INPUTS {
+                let (next, effect) = step(state, *input);
+                if (next, effect) != (state, Effect::Nothing) {
+                    table.push_str(&format!(
+                        "{} {input:?} -> {} {effect:?}\n",
+                        short(state),
+                        short(next)
+                    ));
+                }
+            }
+        }
+        assert_eq!(table, TABLE);
+    }
+
+    #[test]
+    fn every_state_ends() {
+        for state in STATES {
+            let mut now = state;
+            for _ in 0..4 {
+                now = step(now, Input::Expired).0;
+                now = step(now, Input::Flushed).0;
+            }
+            assert_eq!(
+                now,
+                State::Closed,
+                "{state:?} must end by its deadlines alone"
+            );
+        }
+    }
+}

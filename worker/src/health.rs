@@ -1,0 +1,189 @@
+//! What the health endpoints say: of the process, always at once, and of the databases, from a proof of life that is at most two
+//! seconds old. Builds documents and keeps score; sends nothing.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use tine_scoreboard::Snapshot;
+
+use crate::admission::Mode;
+use crate::db::DbError;
+use crate::settings::Settings;
+
+/// How long a health request waits for the databases.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+/// A proof of this age still counts.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// The last sign of life of each database, and who waits for the next.
+#[derive(Debug, Default)]
+pub struct Watch {
+    asked: Vec<bool>,
+    heard: Vec<Option<(Instant, Result<(), DbError>)>>,
+    waiting: Vec<usize>,
+}
+
+impl Watch {
+    /// `asked` says of each database whether it counts.
+    pub fn new(asked: Vec<bool>) -> Watch {
+        Watch {
+            heard: vec![None; asked.len()],
+            asked,
+            waiting: Vec::new(),
+        }
+    }
+
+    pub fn asks(&self, database: usize) -> bool {
+        self.asked.get(database).copied().unwrap_or(false)
+    }
+
+    pub fn wait(&mut self, key: usize) {
+        self.waiting.push(key);
+    }
+
+    pub fn heard(&mut self, database: usize, now: Instant, result: Result<(), DbError>) {
+        if let Some(place) = self.heard.get_mut(database) {
+            *place = Some((now, result));
+        }
+    }
+
+    /// Those who waited, once every database has been heard of.
+    pub fn answered(&mut self, now: Instant) -> Vec<usize> {
+        let all = (0..self.heard.len())
+            .all(|database| !self.asks(database) || self.fresh(database, now).is_some());
+        if all {
+            std::mem::take(&mut self.waiting)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn fresh(&self, database: usize, now: Instant) -> Option<&Result<(), DbError>> {
+        match self.heard.get(database) {
+            Some(Some((at, result))) if now.duration_since(*at) <= FRESH => Some(result),
+            _ => None,
+        }
+    }
+}
+
+/// `GET /health`: this process and the pool around it. Never depends on a database.
+pub fn process(settings: &Settings, pool: &Snapshot, mode: Mode) -> Vec<u8> {
+    let mut document = Map::new();
+    document.insert("status".into(), json!("ok"));
+    document.insert("service".into(), json!(settings.server.name));
+    document.insert("version".into(), json!(settings.server.version));
+    describe_pool(&mut document, pool, mode);
+    Value::Object(document).to_string().into_bytes()
+}
+
+/// The database health: its status, and its document.
+pub fn databases(
+    settings: &Settings,
+    pool: &Snapshot,
+    mode: Mode,
+    watch: &Watch,
+    now: Instant,
+) -> (u16, Vec<u8>) {
+    let mut each = Map::new();
+    let mut errors = Vec::new();
+    for (number, database) in settings
+        .databases
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| watch.asks(*number))
+    {
+        let error = match watch.fresh(number, now) {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(crate::catalog::detail(error)),
+            None => Some(format!("no answer within {} ms", PATIENCE.as_millis())),
+        };
+        each.insert(
+            database.name.clone(),
+            json!(if error.is_none() { "ok" } else { "error" }),
+        );
+        errors.extend(error.map(|error| format!("{}: {error}", database.name)));
+    }
+    let ok = errors.is_empty();
+    let mut document = Map::new();
+    document.insert("ok".into(), json!(ok));
+    document.insert("service".into(), json!(settings.health.service));
+    document.insert("pid".into(), json!(std::process::id()));
+    document.insert("database".into(), json!(if ok { "ok" } else { "error" }));
+    document.insert("mcp_stateless".into(), json!(true));
+    document.insert(
+        "timestamp".into(),
+        json!(jiff::Timestamp::now().to_string()),
+    );
+    if !ok {
+        document.insert("error".into(), json!(errors.join("; ")));
+    }
+    document.insert("databases".into(), Value::Object(each));
+    document.insert("version".into(), json!(settings.server.version));
+    describe_pool(&mut document, pool, mode);
+    (
+        if ok { 200 } else { 503 },
+        Value::Object(document).to_string().into_bytes(),
+    )
+}
+
+fn describe_pool(document: &mut Map<String, Value>, pool: &Snapshot, mode: Mode) {
+    let seconds = |from: u64| pool.taken_ns.saturating_sub(from) / 1_000_000_000;
+    document.insert(
+        "answered_by".into(),
+        json!({ "pid": std::process::id(), "phase": tine_scoreboard::Phase::from(mode).name() }),
+    );
+    document.insert("generation".into(), json!(pool.generation));
+    document.insert("uptime_seconds".into(), json!(seconds(pool.started_ns)));
+    document.insert("limit_concurrency".into(), json!(pool.limit_concurrency));
+    document.insert("inflight".into(), json!(pool.inflight()));
+    document.insert("crashes".into(), json!(pool.crashes));
+    let totals: Map<String, Value> = pool
+        .totals
+        .entries()
+        .map(|(name, count)| (name.to_owned(), json!(count)))
+        .collect();
+    document.insert("totals".into(), Value::Object(totals));
+    let workers: Vec<Value> = pool
+        .slots
+        .iter()
+        .map(|slot| {
+            json!({
+                "slot": slot.slot, "pid": slot.pid, "generation": slot.generation, "state": slot.state.name(),
+                "phase": slot.phase.name(), "armed": slot.armed, "inflight": slot.inflight, "connections": slot.connections,
+                "restarts": slot.restarts, "served": slot.counters.served, "uptime_seconds": seconds(slot.started_ns),
+            })
+        })
+        .collect();
+    document.insert("workers".into(), Value::Array(workers));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_for_every_database_and_forgets_old_proofs() {
+        let start = Instant::now();
+        let mut watch = Watch::new(vec![true, true, false]);
+        watch.wait(7);
+        watch.heard(0, start, Ok(()));
+        assert!(watch.answered(start).is_empty());
+        watch.heard(1, start, Err(DbError::Overloaded));
+        assert_eq!(watch.answered(start), [7]);
+        assert!(watch.answered(start).is_empty(), "nobody is answered twice");
+        watch.wait(8);
+        let later = start + FRESH + Duration::from_millis(1);
+        watch.heard(1, later, Ok(()));
+        assert!(
+            watch.answered(later).is_empty(),
+            "the other proof is too old"
+        );
+    }
+
+    #[test]
+    fn without_databases_there_is_nothing_to_wait_for() {
+        let mut watch = Watch::new(vec![]);
+        watch.wait(1);
+        assert_eq!(watch.answered(Instant::now()), [1]);
+    }
+}

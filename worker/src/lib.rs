@@ -1,0 +1,203 @@
+//! What one worker does, from the first byte of a request to the last of its answer:
+//! `listener → clients → http (head, body) → requests → mcp (era, method) → catalog (tool) → calls → db → reply`.
+//! One thread, one loop; the master is known only as a control channel and a line of the scoreboard.
+
+mod admission;
+pub mod auth;
+mod calls;
+pub mod catalog;
+mod client;
+mod clients;
+mod connection;
+pub mod db;
+mod drain;
+mod event_loop;
+mod health;
+pub mod http;
+mod listener;
+pub mod mcp;
+mod progress;
+mod requests;
+mod route;
+mod served;
+pub mod settings;
+mod signals;
+mod timers;
+mod token;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token, Waker};
+use slab::Slab;
+use tine_scoreboard::Scoreboard;
+use tine_scoreboard::control::{Channel, ToMaster};
+
+use admission::Mode;
+use event_loop::{Ended, Worker};
+use listener::Listener;
+pub use settings::Settings;
+use signals::Signals;
+
+/// What a forked worker starts from.
+pub struct Boot {
+    pub settings: Arc<Settings>,
+    pub slot: usize,
+    pub board: &'static Scoreboard,
+    pub listener: OwnedFd,
+    pub control: Channel,
+}
+
+/// Exit codes that the master understands.
+pub mod exit {
+    /// Drained, or replaced.
+    pub const CLEAN: i32 = 0;
+    /// This boot failed; another may succeed.
+    pub const TRANSIENT: i32 = 4;
+}
+
+/// Why a worker could not start or go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// What was being done, and what the system said.
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Error::System(what, error) = self;
+        write!(out, "cannot {what}: {error}")
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Serves until the master, a signal, or the master's death ends it; the process's exit code.
+pub fn run(boot: Boot) -> i32 {
+    let mut worker = match assemble(boot) {
+        Ok(worker) => worker,
+        Err((error, control)) => {
+            log::error!("worker cannot start: {error}");
+            let _ = control.send(&ToMaster::BootFailed { fatal: false });
+            return exit::TRANSIENT;
+        }
+    };
+    let ended = worker.run();
+    worker.pools.iter_mut().for_each(db::Pool::close);
+    worker.slot().hot.set_phase(tine_scoreboard::Phase::Done);
+    match ended {
+        Ok(Ended::Drained) => exit::CLEAN,
+        Ok(Ended::Aborted) => {
+            let aborted = worker.slot().counters.aborted.get();
+            log::warn!("the drain's deadline passed: {aborted} requests were given up");
+            exit::CLEAN
+        }
+        Err(error) => {
+            log::error!("worker cannot go on: the poll failed: {error}");
+            exit::TRANSIENT
+        }
+    }
+}
+
+fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
+    let Boot {
+        settings,
+        slot,
+        board,
+        listener,
+        control,
+    } = boot;
+    match sources(listener, &control) {
+        Err(error) => Err((error, control)),
+        Ok(Sources {
+            poll,
+            waker,
+            listener,
+            signals,
+        }) => {
+            let now = Instant::now();
+            let asked = settings
+                .databases
+                .iter()
+                .map(|database| settings.health.databases.contains(&database.name))
+                .collect();
+            let pools = settings
+                .databases
+                .iter()
+                .enumerate()
+                .map(|(number, database)| {
+                    db::Pool::new(database.clone(), token::pool(number), Arc::clone(&waker))
+                })
+                .collect();
+            Ok(Worker {
+                served: served::served(&settings),
+                db_events: settings.databases.iter().map(|_| Vec::new()).collect(),
+                health: health::Watch::new(asked),
+                settings,
+                board,
+                slot_number: slot,
+                poll,
+                listener: Some(listener),
+                control,
+                signals,
+                clients: Slab::new(),
+                generations: Vec::new(),
+                timers: timers::Timers::default(),
+                pools,
+                jobs: HashMap::new(),
+                waiting: VecDeque::new(),
+                mode: Mode::Serving,
+                waited_since: None,
+                inflight: 0,
+                requests: 0,
+                recycling: false,
+                draining: None,
+                now,
+                date: http::Date::new(),
+                unix_seconds: jiff::Timestamp::now().as_second(),
+                host: nix::unistd::gethostname()
+                    .ok()
+                    .and_then(|name| name.into_string().ok())
+                    .unwrap_or_default(),
+                scratch: Box::new([0; client::READ_SCRATCH]),
+                last_tick: now,
+            })
+        }
+    }
+}
+
+struct Sources {
+    poll: Poll,
+    waker: Arc<Waker>,
+    listener: Listener,
+    signals: Signals,
+}
+
+// Everything that can fail: made before the worker exists, so that a failed boot can still be told to the master.
+fn sources(listener: OwnedFd, control: &Channel) -> Result<Sources, Error> {
+    let failed = |what| move |error| Error::System(what, error);
+    let poll = Poll::new().map_err(failed("create an epoll instance"))?;
+    let waker =
+        Waker::new(poll.registry(), Token(token::WAKER)).map_err(failed("create a waker"))?;
+    let signals = Signals::install().map_err(failed("install signal handlers"))?;
+    let listener = Listener::new(listener, poll.registry(), Token(token::LISTENER))
+        .map_err(failed("use the listener"))?;
+    let watch = |fd: i32, token| {
+        poll.registry()
+            .register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
+    };
+    watch(signals.stream.as_raw_fd(), token::SIGNALS).map_err(failed("watch signals"))?;
+    watch(control.as_raw_fd(), token::CONTROL).map_err(failed("watch the master"))?;
+    Ok(Sources {
+        poll,
+        waker: Arc::new(waker),
+        listener,
+        signals,
+    })
+}

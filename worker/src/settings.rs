@@ -1,0 +1,100 @@
+//! What a worker is told: limits, deadlines, paths, names. Plain data, complete and checked before any worker exists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::{Allowed, Tokens};
+use crate::catalog::{Catalog, Tool};
+use crate::db;
+use crate::http;
+use crate::mcp::{Caching, ServerInfo};
+
+/// Everything that does not change while a worker lives.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub limits: Limits,
+    pub deadlines: Deadlines,
+    pub http: http::Limits,
+    /// Paths of the MCP endpoint, each beginning with `/` and without a slash at the end; a toolset follows as one more segment.
+    pub paths: Vec<String>,
+    pub health: Health,
+    pub allowed: Allowed,
+    pub tokens: Tokens,
+    pub server: ServerInfo,
+    pub caching: Caching,
+    /// Where a toolset has none of its own.
+    pub instructions: Option<String>,
+    pub databases: Vec<db::Settings>,
+    pub catalog: Arc<Catalog>,
+    /// The toolset at the bare path; `None` is all tools.
+    pub default_toolset: Option<String>,
+}
+
+impl Settings {
+    /// The index of a tool's database: the one it names, or the only one that there is.
+    pub fn database_of(&self, tool: &Tool) -> Option<usize> {
+        match &tool.database {
+            Some(name) => self
+                .databases
+                .iter()
+                .position(|database| database.name == **name),
+            None => (self.databases.len() == 1).then_some(0),
+        }
+    }
+}
+
+/// Counts, each for one worker.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls in flight.
+    pub concurrency: u32,
+    /// Client connections, idle ones included.
+    pub connections: usize,
+    /// Requests after which the worker asks to be replaced; `None` is never. Jitter is added already.
+    pub requests: Option<u64>,
+    /// Requests on one connection before it is closed.
+    pub keep_alive_requests: u32,
+}
+
+/// How long anything may take.
+#[derive(Debug, Clone)]
+pub struct Deadlines {
+    /// From accept to the first byte, and for a whole head after its first byte.
+    pub head: Duration,
+    /// Between requests on a connection.
+    pub keep_alive: Duration,
+    /// A call, from its last byte to its answer.
+    pub request: Duration,
+    /// A call's wait for a free place while all workers are full.
+    pub queue: Duration,
+    /// A drain.
+    pub drain: Duration,
+}
+
+/// The health endpoints.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// Answers for the process alone, always at once.
+    pub path: String,
+    /// Answers for the databases too; empty: there is none.
+    pub database_path: String,
+    /// The databases that it asks.
+    pub databases: Vec<String>,
+    /// The `service` that the database health names.
+    pub service: String,
+}
+
+/// From the first byte of a body on: this, plus the time that the body takes at [`BODY_RATE`], but at most [`BODY_MOST`].
+pub const BODY_LEAST: Duration = Duration::from_secs(5);
+pub const BODY_MOST: Duration = Duration::from_secs(30);
+/// Bytes a second that a client must keep up while it sends a body.
+pub const BODY_RATE: u64 = 16 * 1024;
+/// A client that takes no byte of its answer for so long is dropped.
+pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// How long, and for how many bytes, a shut connection is still read.
+pub const LINGER: Duration = Duration::from_secs(2);
+pub const LINGER_BYTES: usize = 1024 * 1024;
+/// A drain's patience with connections that may be about to speak: accepted a moment ago, or in use while the pool goes on.
+pub const GRACE: Duration = Duration::from_millis(1500);
+/// After a call's deadline the database layer reports it; if it does not within this time, the loop does.
+pub const LATE: Duration = Duration::from_secs(1);
