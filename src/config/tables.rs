@@ -1,0 +1,236 @@
+//! The tables of `tine.toml` and of the tokens file: `[databases.NAME]`, `[settings]`, `[tokens.NAME]`.
+//! Knows nothing of the single options.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use tine_worker::db::Pool;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Settings;
+use super::database::{Database, Pooler, Secret};
+use super::document::Document;
+use super::kind::Kind;
+use super::token::{Token, unhex};
+use super::value::Value;
+use crate::fault::{Fault, nearest};
+
+const DATABASE_KEYS: &[&str] = &[
+    "url",
+    "url_file",
+    "url_env",
+    "connections",
+    "tls_ca",
+    "time_zone",
+    "pooler",
+];
+const TOKEN_KEYS: &[&str] = &["sha256", "toolset", "user"];
+
+/// Every `[databases.NAME]`.
+pub fn databases(
+    document: &mut Document,
+    value: &Spanned<DeValue<'_>>,
+    settings: &mut Settings,
+    environment: &BTreeMap<String, String>,
+) {
+    for (name, table, span) in document.tables(value, "databases") {
+        let url = url(document, name.get_ref(), table, span, environment);
+        let mut database = Database {
+            name: name.get_ref().to_string(),
+            url,
+            connections: settings.db_connections,
+            tls_ca: None,
+            time_zone: None,
+            pooler: Pooler::Session,
+        };
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "url" | "url_file" | "url_env" => {}
+                "connections" => {
+                    match (Kind::Count {
+                        min: 1,
+                        max: Pool::MAX_CONNECTIONS as u64,
+                    })
+                    .parse_toml(value.get_ref())
+                    {
+                        Ok(number) => database.connections = Value::number(number),
+                        Err(message) => document.fault(value.span(), message),
+                    }
+                }
+                "tls_ca" => {
+                    database.tls_ca = document
+                        .text_of(value)
+                        .map(|path| folder(document).join(path))
+                }
+                "time_zone" => database.time_zone = document.text_of(value),
+                "pooler" => match value.get_ref().as_str() {
+                    Some("session") => database.pooler = Pooler::Session,
+                    Some("transaction") => database.pooler = Pooler::Transaction,
+                    _ => document.fault(value.span(), "expected \"session\" or \"transaction\""),
+                },
+                _ => document.unknown_key(
+                    key,
+                    &format!(" in [databases.{}]", name.get_ref()),
+                    DATABASE_KEYS,
+                ),
+            }
+        }
+        settings.databases.push(database);
+    }
+}
+
+fn folder(document: &Document) -> std::path::PathBuf {
+    document.path.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// The database's URL from the one key that gives it.
+fn url(
+    document: &mut Document,
+    name: &str,
+    table: &DeTable<'_>,
+    span: Range<usize>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Secret, Box<Fault>> {
+    let keys = ["url", "url_file", "url_env"];
+    let given: Vec<_> = table
+        .iter()
+        .filter(|(key, _)| keys.contains(&key.get_ref().as_ref()))
+        .collect();
+    let unknown = || {
+        Err(Box::new(Fault::error(
+            crate::fault::Origin::Nowhere,
+            format!("database {name} has no URL"),
+        )))
+    };
+    let (key, value) = match given.as_slice() {
+        [one] => *one,
+        [] => {
+            let fault = Fault::error(document.origin(span), format!("[databases.{name}] has no URL"))
+                .help("give one of `url = \"postgres://...\"`, `url_file = \"FILE\"`, `url_env = \"VARIABLE\"`");
+            document.faults.push(fault);
+            return unknown();
+        }
+        [_, (second, _), ..] => {
+            document.fault(
+                second.span(),
+                format!("[databases.{name}] has two URLs: keep one of url, url_file, url_env"),
+            );
+            return unknown();
+        }
+    };
+    let Some(text) = document.text_of(value) else {
+        return unknown();
+    };
+    match key.get_ref().as_ref() {
+        "url_env" => environment
+            .get(&text)
+            .filter(|url| !url.is_empty())
+            .map(Secret::new)
+            .ok_or_else(|| {
+                let message = format!(
+                    "the environment has no {text}, which should hold the URL of database {name}"
+                );
+                Box::new(Fault::error(document.origin(value.span()), message))
+            }),
+        "url_file" => {
+            let path = folder(document).join(text);
+            std::fs::read_to_string(&path)
+                .map(|url| Secret::new(url.trim()))
+                .map_err(|error| {
+                    let message = format!("can't read {}: {error}", path.display());
+                    Box::new(Fault::error(document.origin(value.span()), message))
+                })
+        }
+        _ => Ok(Secret::new(text)),
+    }
+}
+
+/// `[settings]`: single values, kept as text.
+pub fn values(document: &mut Document, value: &Spanned<DeValue<'_>>, settings: &mut Settings) {
+    let Some(table) = value.get_ref().as_table() else {
+        return document.fault(
+            value.span(),
+            format!(
+                "expected a table [settings], found {}",
+                value.get_ref().type_str()
+            ),
+        );
+    };
+    for (key, value) in table.iter() {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            other => {
+                document.fault(
+                    value.span(),
+                    format!("expected a single value, found {}", other.type_str()),
+                );
+                continue;
+            }
+        };
+        settings.values.insert(key.get_ref().to_string(), text);
+    }
+}
+
+/// Every `[tokens.NAME]` of a tokens file.
+pub fn tokens(document: &mut Document) -> Vec<Token> {
+    let text = std::sync::Arc::clone(&document.text);
+    let table = document.parse(&text);
+    let mut tokens = Vec::new();
+    for (key, value) in table.iter() {
+        if key.get_ref() != "tokens" {
+            document.unknown_key(key, "", &["tokens"]);
+            continue;
+        }
+        for (name, table, span) in document.tables(value, "tokens") {
+            let mut token = Token {
+                name: name.get_ref().to_string(),
+                sha256: [0; 32],
+                toolset: None,
+                user: None,
+            };
+            let mut hashed = false;
+            for (key, value) in table.iter() {
+                match key.get_ref().as_ref() {
+                    "sha256" => match value.get_ref().as_str().and_then(unhex) {
+                        Some(hash) => (token.sha256, hashed) = (hash, true),
+                        None => {
+                            // The value is not shown: it may be the token itself.
+                            let fault = Fault::error(
+                                document.origin(key.span()),
+                                "expected the token's SHA-256 as 64 hexadecimal digits",
+                            );
+                            document
+                                .faults
+                                .push(fault.help("`tine token` makes a token and this line"));
+                            hashed = true;
+                        }
+                    },
+                    "toolset" => token.toolset = document.text_of(value),
+                    "user" => token.user = document.text_of(value),
+                    other => {
+                        let fault = Fault::error(
+                            document.origin(key.span()),
+                            format!("unknown key `{other}`"),
+                        );
+                        let near = nearest(other, TOKEN_KEYS.iter().copied()).map_or_else(
+                            || format!("known here: {}", TOKEN_KEYS.join(", ")),
+                            |near| format!("did you mean `{near}`?"),
+                        );
+                        document.faults.push(fault.help(near));
+                    }
+                }
+            }
+            if !hashed {
+                document.fault(span, format!("[tokens.{}] has no sha256", name.get_ref()));
+            }
+            tokens.push(token);
+        }
+    }
+    tokens
+}

@@ -1,0 +1,143 @@
+//! Databases, free settings and tokens.
+
+use super::*;
+use crate::config::database::Pooler;
+use crate::config::token::{hash, hex};
+
+#[test]
+fn databases() {
+    let folder = Folder::new("databases");
+    folder.write("panda.url", "postgres://bot:hunter2@panda/doma\n");
+    let file = folder.write(
+        "tine.toml",
+        "db_connections = 2\nhealth_databases = [\"swf\"]\n[databases.panda]\nurl_file = \"panda.url\"\npooler = \"transaction\"\n\
+         connections = 8\n[databases.swf]\nurl_env = \"SWF_URL\"\ntls_ca = \"ca.pem\"\ntime_zone = \"UTC\"\n\
+         [databases.none]\nurl_env = \"TINE_NO_SUCH_URL\"\n",
+    );
+    let environment = environment(&[("SWF_URL", "postgres://bot:hunter3@swf:5433/swf")]);
+    let settings = Settings::load(&Inputs {
+        file: Some(file),
+        environment,
+        ..Inputs::default()
+    })
+    .unwrap();
+    let [panda, swf, none] = settings.databases.as_slice() else {
+        panic!("{:?}", settings.databases)
+    };
+    assert_eq!(
+        panda.url.as_ref().unwrap().reveal(),
+        "postgres://bot:hunter2@panda/doma"
+    );
+    assert_eq!(
+        (panda.connections, panda.pooler, &panda.time_zone),
+        (8, Pooler::Transaction, &None)
+    );
+    assert_eq!(
+        (swf.connections, swf.pooler, swf.time_zone.as_deref()),
+        (2, Pooler::Session, Some("UTC"))
+    );
+    assert_eq!(swf.tls_ca, Some(folder.0.join("ca.pem")));
+    assert_eq!(settings.health_databases(), ["swf"]);
+    assert!(none.url.is_err());
+    let missing = settings
+        .require_databases()
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.contains("TINE_NO_SUCH_URL") && missing.contains("tine.toml:12:11"),
+        "{missing}"
+    );
+
+    let shown = format!("{}{:?}", settings.dump(), settings.databases);
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert!(shown.contains("bot@swf:5433/swf"), "{shown}");
+}
+
+#[test]
+fn databases_need_exactly_one_url() {
+    let none = faults("no-url", "[databases.swf]\nconnections = 1\n");
+    assert!(none.contains("[databases.swf] has no URL"), "{none}");
+    let two = faults(
+        "two-urls",
+        "[databases.swf]\nurl = \"a\"\nurl_env = \"B\"\n",
+    );
+    assert!(two.contains("has two URLs"), "{two}");
+    let unknown = faults("health-db", "health_databases = \"swf\"\n");
+    assert!(unknown.contains("there is no [databases.swf]"), "{unknown}");
+}
+
+#[test]
+fn settings_are_free_and_never_shown() {
+    let settings = load(
+        "values",
+        "[settings]\nhome = \"/data\"\nlimit = 5\nverbose = true\npassword = \"hunter2\"\n",
+    )
+    .unwrap();
+    let values: Vec<(&str, &str)> = settings
+        .values
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        values,
+        [
+            ("home", "/data"),
+            ("limit", "5"),
+            ("password", "hunter2"),
+            ("verbose", "true")
+        ]
+    );
+    assert!(!settings.dump().contains("hunter2"));
+    assert!(
+        faults("nested", "[settings]\nlist = [1]\n")
+            .contains("expected a single value, found array")
+    );
+}
+
+#[test]
+fn tokens() {
+    let folder = Folder::new("tokens");
+    folder.write(
+        "tokens.toml",
+        &format!(
+            "[tokens.bot]\nsha256 = \"{}\"\ntoolset = \"swf\"\nuser = \"alice\"\n",
+            hex(&hash("secret"))
+        ),
+    );
+    let file = folder.write("tine.toml", "tokens_file = \"tokens.toml\"\n");
+    let inputs = Inputs {
+        file: Some(file),
+        environment: environment(&[("TINE_TOKEN", "other")]),
+        ..Inputs::default()
+    };
+    let settings = Settings::load(&inputs).unwrap();
+    let [bot, other] = settings.tokens.as_slice() else {
+        panic!("{:?}", settings.tokens)
+    };
+    assert_eq!(
+        (bot.sha256, bot.toolset.as_deref(), bot.user.as_deref()),
+        (hash("secret"), Some("swf"), Some("alice"))
+    );
+    assert_eq!(
+        (other.name.as_str(), other.sha256),
+        ("environment", hash("other"))
+    );
+    assert!(settings.list_is_private());
+    assert!(settings.warnings.is_empty());
+
+    folder.write(
+        "tokens.toml",
+        "[tokens.bot]\nsha256 = \"the-token-itself\"\ntolset = \"x\"\n[tokens.none]\n[token]\n",
+    );
+    let shown = Settings::load(&inputs).map(|_| ()).unwrap_err().to_string();
+    for part in [
+        "tokens.toml:2:1",
+        "64 hexadecimal digits",
+        "did you mean `toolset`?",
+        "[tokens.none] has no sha256",
+        "did you mean `tokens`?",
+    ] {
+        assert!(shown.contains(part), "{part} in:\n{shown}");
+    }
+}

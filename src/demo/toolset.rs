@@ -1,0 +1,41 @@
+//! The tool files of the demo, part of the program so that it needs no source tree beside it.
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../toolsets/swf/", $name)))),*]
+    };
+}
+
+/// Every file of `toolsets/swf`: name and text.
+pub const FILES: &[(&str, &str)] = files![
+    "_toolset.toml",
+    "get_server_instructions.toml",
+    "panda_get_activity.sql",
+    "panda_list_jobs.sql",
+    "swf_get_agent.sql",
+    "swf_get_ai_memory.sql",
+    "swf_get_workflow_execution.sql",
+    "swf_list_agents.sql",
+    "swf_list_available_tools.toml",
+    "swf_list_logs.sql",
+    "swf_list_namespaces.sql",
+    "swf_list_workflow_executions.sql",
+    "swf_record_ai_memory.sql",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_of_the_folder_is_forgotten() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/toolsets/swf");
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let listed: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, listed);
+    }
+}

@@ -1,0 +1,106 @@
+//! From settings to the parts that a server, a call or a check is made of: the catalog and the databases. Opens files, no connections.
+
+use tine_worker::catalog::{self, Catalog, LoadContext};
+use tine_worker::db;
+
+use crate::config::database::{Database, Pooler, Secret};
+use crate::config::{ConfigError, Settings};
+use crate::fault::{Fault, Origin, Severity, nearest};
+
+/// All tools, and everything that is wrong with their files.
+pub fn catalog(settings: &Settings) -> (Catalog, Vec<Fault>) {
+    let context = LoadContext {
+        databases: settings
+            .databases
+            .iter()
+            .map(|database| database.name.clone())
+            .collect(),
+        timeout: settings.timeout_statement,
+        max_timeout: settings.timeout_statement,
+        page_size: settings.list_page_size,
+        settings: settings.values.clone(),
+    };
+    let (catalog, faults) = Catalog::load(&settings.toolsets, &context);
+    (catalog, faults.into_iter().map(fault).collect())
+}
+
+/// What the configuration says about toolsets that don't exist: nobody could reach a tool there.
+pub fn unknown_toolsets(settings: &Settings, catalog: &Catalog) -> Vec<Fault> {
+    let default = settings.default_toolset.iter();
+    let default = default.map(|name| (name, "default_toolset".to_owned()));
+    let tokens = settings.tokens.iter().filter_map(|token| {
+        let name = token.toolset.as_ref()?;
+        Some((name, format!("the token {}", token.name)))
+    });
+    default
+        .chain(tokens)
+        .filter(|(name, _)| catalog.toolset(Some(name)).is_none())
+        .map(|(name, who)| {
+            let known: Vec<&str> = catalog.toolset_names().collect();
+            let message = format!("{who} names the toolset `{name}`, which doesn't exist");
+            let help = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            Fault::error(Origin::Nowhere, message).help(help)
+        })
+        .collect()
+}
+
+fn fault(fault: catalog::Fault) -> Fault {
+    let origin = Origin::File {
+        path: fault.source.file.to_path_buf(),
+        text: fault.source.text.clone(),
+        span: fault.span,
+    };
+    let severity = match fault.severity {
+        catalog::Severity::Error => Severity::Error,
+        catalog::Severity::Warning => Severity::Warning,
+    };
+    Fault {
+        severity,
+        origin,
+        message: fault.message,
+        help: fault.help,
+    }
+}
+
+/// The databases as a worker's pools take them.
+///
+/// # Errors
+/// A URL that is missing or cannot be used; the message has no password in it.
+pub fn databases(settings: &Settings) -> Result<Vec<db::Settings>, ConfigError> {
+    settings
+        .require_databases()?
+        .into_iter()
+        .map(|(place, url)| {
+            database(settings, place, url).map_err(|error| {
+                ConfigError(vec![Fault::error(Origin::Nowhere, error.to_string())])
+            })
+        })
+        .collect()
+}
+
+/// One database as a pool takes it.
+///
+/// # Errors
+/// A URL that cannot be used; the message has no password in it.
+pub fn database(
+    settings: &Settings,
+    database: &Database,
+    url: &Secret,
+) -> Result<db::Settings, db::SettingsError> {
+    let defaults = db::Options::default();
+    let options = db::Options {
+        connections: database.connections,
+        pooler: database.pooler == Pooler::Transaction,
+        time_zone: database
+            .time_zone
+            .clone()
+            .unwrap_or(defaults.time_zone.clone()),
+        statement_timeout: settings.timeout_statement,
+        tls_ca: database.tls_ca.clone(),
+        ..defaults
+    };
+    db::Settings::parse(&database.name, url.reveal(), &options)
+}

@@ -1,0 +1,233 @@
+//! Where `tine call` and `tine tools` find tools: a running server, or the files that the configuration names.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde_json::Value;
+
+use crate::client::{Client, ClientError};
+use crate::config::kind::Kind;
+use crate::config::value::Value as OptionValue;
+use crate::config::{ConfigError, Settings};
+use crate::exit::Exit;
+use crate::local::{Local, LocalError};
+use crate::terminal;
+
+/// Where the tools are.
+pub enum Target {
+    Server(Client),
+    Files(Box<Local>),
+}
+
+/// Why the target gives no answer.
+#[derive(Debug)]
+pub enum TargetError {
+    Config(ConfigError),
+    Server(ClientError),
+    Files(LocalError),
+    /// The token's file can't be read.
+    Token {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetError::Config(error) => error.fmt(f),
+            TargetError::Server(error) => error.fmt(f),
+            TargetError::Files(error) => error.fmt(f),
+            TargetError::Token { path, source } => {
+                write!(f, "can't read the token in {}: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+impl TargetError {
+    /// Says it on standard error and gives the exit code.
+    pub fn report(&self) -> Exit {
+        match self {
+            TargetError::Config(error) | TargetError::Files(LocalError::Config(error)) => {
+                terminal::print_config_error(error);
+                error.exit()
+            }
+            TargetError::Token { .. } => {
+                terminal::print_error(self.to_string());
+                Exit::Configuration
+            }
+            TargetError::Files(error) => {
+                terminal::print_error(error.to_string());
+                match error {
+                    LocalError::Unreachable { .. } => Exit::Unreachable,
+                    LocalError::System(_) => Exit::Internal,
+                    _ => Exit::Failed,
+                }
+            }
+            TargetError::Server(error) => {
+                terminal::print_error(error.to_string());
+                match error {
+                    ClientError::Rpc { .. } => Exit::Failed,
+                    _ => Exit::Unreachable,
+                }
+            }
+        }
+    }
+}
+
+/// The target that the flags and the configuration name.
+///
+/// # Errors
+/// The exit code, when the reason has been printed.
+pub fn choose(matches: &ArgMatches, user: Option<String>) -> Result<Target, Exit> {
+    let settings = crate::cli::settings(matches)?;
+    if let Some(client) = server(matches, &settings).map_err(|error| error.report())? {
+        return Ok(Target::Server(client));
+    }
+    terminal::print_faults(settings.no_tools().as_ref());
+    let local = Local::open(settings, user);
+    terminal::print_faults(local.faults());
+    Ok(Target::Files(Box::new(local)))
+}
+
+/// Adds the flags that choose a running server.
+pub fn server_flags(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("url")
+                .long("url")
+                .value_name("URL")
+                .value_parser(http_url)
+                .help("Ask the server that runs at this URL"),
+        )
+        .arg(
+            Arg::new("running")
+                .long("running")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("url")
+                .help("Ask the running server that the configuration describes"),
+        )
+        .arg(
+            Arg::new("token-file")
+                .long("token-file")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(
+                    "File with the bearer token to send [default: the token in TINE_TOKEN, if any]",
+                ),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("SPAN")
+                .default_value("30s")
+                .value_parser(span)
+                .help("How long to wait for each answer of the server"),
+        )
+}
+
+/// An address that a running server can have.
+pub fn http_url(text: &str) -> Result<String, String> {
+    let after = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match after {
+        Some(host) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected a URL such as http://127.0.0.1:8000/mcp".to_owned()),
+    }
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let kind = Kind::Span {
+        min: Duration::from_millis(1),
+        max: Duration::from_secs(3600),
+    };
+    kind.parse_texts(&[text.to_owned()], false)
+        .map(OptionValue::span)
+}
+
+/// The running server that the flags name, if they name one.
+///
+/// # Errors
+/// The configuration doesn't tell its URL, or the token can't be read.
+pub fn server(matches: &ArgMatches, settings: &Settings) -> Result<Option<Client>, TargetError> {
+    let url = match (
+        matches.get_one::<String>("url"),
+        matches.get_flag("running"),
+    ) {
+        (Some(url), _) => url.clone(),
+        (None, true) => settings.url().map_err(TargetError::Config)?,
+        (None, false) => return Ok(None),
+    };
+    client(matches, &url).map(Some)
+}
+
+/// A client for this URL with the token and the timeout that the flags say.
+///
+/// # Errors
+/// The token can't be read.
+pub fn client(matches: &ArgMatches, url: &str) -> Result<Client, TargetError> {
+    let token = match matches.get_one::<PathBuf>("token-file") {
+        Some(path) => {
+            let read = std::fs::read_to_string(path);
+            Some(read.map_err(|source| TargetError::Token {
+                path: path.clone(),
+                source,
+            })?)
+        }
+        None => std::env::var("TINE_TOKEN").ok(),
+    };
+    let token = token
+        .map(|token| token.trim().to_owned())
+        .filter(|token| !token.is_empty());
+    let timeout = matches
+        .get_one::<Duration>("timeout")
+        .copied()
+        .unwrap_or(Duration::from_secs(30));
+    Ok(Client::new(url, token, timeout))
+}
+
+impl Target {
+    /// Every tool as `tools/list` shows it.
+    ///
+    /// # Errors
+    /// See [`TargetError`].
+    pub fn tools(&self) -> Result<Vec<Value>, TargetError> {
+        match self {
+            Target::Server(client) => client.tools().map_err(TargetError::Server),
+            Target::Files(local) => Ok(local.tools()),
+        }
+    }
+
+    /// The result object of one call, also when the tool says that it failed.
+    ///
+    /// # Errors
+    /// See [`TargetError`].
+    pub fn call(&self, tool: &str, arguments: &Value) -> Result<Value, TargetError> {
+        match self {
+            Target::Server(client) => client.call(tool, arguments).map_err(TargetError::Server),
+            Target::Files(local) => local.call(tool, arguments).map_err(TargetError::Files),
+        }
+    }
+
+    /// How a command ends that could do its work with the tools there are: not clean when some are missing.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Target::Files(local) if local.is_incomplete() => Exit::Configuration,
+            _ => Exit::Clean,
+        }
+    }
+
+    /// How a command ends that found no tool of the name it was given: the tool's file may be one that is wrong.
+    pub fn without_tool(&self) -> Exit {
+        match self.exit() {
+            Exit::Clean => Exit::Failed,
+            exit => exit,
+        }
+    }
+}
