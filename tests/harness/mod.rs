@@ -1,0 +1,12 @@
+//! What the integration tests share: a real server under real signals, a client that sees every byte,
+//! and a PostgreSQL of their own. Knows nothing of any single test.
+
+pub mod database;
+pub mod expect;
+pub mod http;
+pub mod installed;
+pub mod mcp;
+pub mod process;
+pub mod server;
+pub mod setup;
+pub mod wait;

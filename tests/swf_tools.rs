@@ -1,0 +1,290 @@
+//! The swf toolset over HTTP against generated data. What a tool must answer is computed here from the tables by plain
+//! SQL and Rust, never by the tool's own statement. Each file tests the tools of one subject.
+
+mod activity;
+mod agents;
+mod check;
+mod executions;
+mod logs;
+mod memory;
+mod panda;
+
+use std::sync::OnceLock;
+
+use postgres::Client;
+use postgres::types::ToSql;
+use serde_json::{Value, json};
+use tine::cluster::SUPERUSER;
+use tine::demo::{self, Demo, Options};
+
+use crate::harness::database::connect;
+use crate::harness::mcp::{ERAS, Era, Post};
+use crate::harness::server::Server;
+use crate::harness::setup::Setup;
+
+/// The generated data, loaded once for all tests of this module. Its cluster ends with the test binary.
+fn data() -> &'static Demo {
+    static DATA: OnceLock<Demo> = OnceLock::new();
+    DATA.get_or_init(|| {
+        let demo = demo::prepare(&Options::default(), &mut |_| {})
+            .unwrap_or_else(|fault| panic!("{fault}"));
+        // Nobody may fall silent between a tool's look and the test's.
+        connect(&demo.cluster().url("swf", SUPERUSER))
+            .batch_execute(
+                "UPDATE swf_systemagent SET last_heartbeat = last_heartbeat + interval '1 hour'
+                 WHERE last_heartbeat > now() - interval '3 minutes'",
+            )
+            .expect("update");
+        demo
+    })
+}
+
+/// A server with the toolset, and eyes of our own on both databases.
+struct Bench {
+    server: Server,
+    swf: Client,
+    panda: Client,
+}
+
+impl Bench {
+    fn start() -> Bench {
+        let cluster = data().cluster();
+        let server = Setup::bare()
+            .workers(1)
+            .variable(
+                "SWF_MONITOR_HTTP_URL",
+                "http://monitor.example/swf-monitor/",
+            )
+            .database("swf", &cluster.url("swf", "bot"))
+            .database("panda", &cluster.url("panda", "bot"))
+            .toolset(concat!(env!("CARGO_MANIFEST_DIR"), "/toolsets/swf"))
+            .start();
+        Bench {
+            server,
+            swf: connect(&cluster.url("swf", SUPERUSER)),
+            panda: connect(&cluster.url("panda", SUPERUSER)),
+        }
+    }
+
+    /// The tool's one text, and whether it is a tool error.
+    fn raw(&self, era: Era, tool: &str, arguments: &Value) -> (String, bool) {
+        let answer = Post::call(era, tool, arguments.clone()).send(self.server.address());
+        let (text, is_error) = answer.tool_text();
+        if !is_error {
+            let value: Value = serde_json::from_str(&text)
+                .unwrap_or_else(|fault| panic!("{tool} {arguments}: {fault}: {text}"));
+            // Nothing but the object itself: the bots cut long texts.
+            assert_eq!(text, value.to_string(), "{tool} {arguments} is not compact");
+            assert_eq!(answer.result()["structuredContent"], value);
+        }
+        (text, is_error)
+    }
+
+    fn call(&self, tool: &str, arguments: Value) -> Value {
+        let (text, is_error) = self.raw(Era::Legacy, tool, &arguments);
+        assert!(!is_error, "{tool} {arguments}: {text}");
+        serde_json::from_str(&text).expect("checked above")
+    }
+
+    /// The tool's answer, and what `look` saw in the tables at that time. Windows move with the clock: this looks again
+    /// until nothing crossed the edge of one meanwhile.
+    fn call_while<T: PartialEq>(
+        &mut self,
+        tool: &str,
+        arguments: &Value,
+        look: impl Fn(&mut Bench) -> T,
+    ) -> (Value, T) {
+        loop {
+            let before = look(self);
+            let answer = self.call(tool, arguments.clone());
+            if look(self) == before {
+                return (answer, before);
+            }
+        }
+    }
+
+    /// What the tool error says that must come: its text is an object with the words under `error`.
+    fn refused(&self, tool: &str, arguments: Value) -> String {
+        let (text, is_error) = self.raw(Era::Legacy, tool, &arguments);
+        assert!(is_error, "{tool} {arguments} was not refused: {text}");
+        let mut value: Value =
+            serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{fault}: {text}"));
+        if tool == "swf_record_ai_memory" {
+            assert_eq!(value["success"], false, "{text}");
+            value.as_object_mut().expect("an object").remove("success");
+        }
+        assert_eq!(keys(&value), ["error"], "{text}");
+        value["error"].as_str().expect("words").to_owned()
+    }
+}
+
+fn texts(client: &mut Client, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Vec<String> {
+    let rows = client.query(query, parameters);
+    let rows = rows.unwrap_or_else(|fault| panic!("{query}: {fault}"));
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+fn number(client: &mut Client, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> i64 {
+    let row = client.query_one(query, parameters);
+    row.unwrap_or_else(|fault| panic!("{query}: {fault}"))
+        .get(0)
+}
+
+/// One text from a table, which must be there.
+fn text(client: &mut Client, query: &str) -> String {
+    texts(client, query, &[]).remove(0)
+}
+
+/// A time column as microseconds since 1970.
+fn micros(column: &str) -> String {
+    format!("(extract(epoch FROM {column}) * 1000000)::bigint")
+}
+
+/// As the service prints a moment: six digits of a second or none.
+fn moment(micros: Option<i64>, zone: &str) -> Value {
+    let Some(micros) = micros else {
+        return Value::Null;
+    };
+    let time = jiff::Timestamp::from_microsecond(micros).expect("a time");
+    let form = if micros % 1_000_000 == 0 {
+        "%Y-%m-%dT%H:%M:%S"
+    } else {
+        "%Y-%m-%dT%H:%M:%S%.6f"
+    };
+    Value::String(format!("{}{zone}", time.strftime(form)))
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let object = value
+        .as_object()
+        .unwrap_or_else(|| panic!("no object: {value}"));
+    object.keys().map(String::as_str).collect()
+}
+
+/// One field of every item, as text; null is "".
+fn column<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
+    let items = list["items"].as_array().expect("items");
+    items
+        .iter()
+        .map(|item| item[field].as_str().unwrap_or(""))
+        .collect()
+}
+
+/// What every list of the service has around its items.
+fn check_list(list: &Value, limit: usize, title: &str, url: &str) {
+    assert_eq!(
+        keys(list),
+        ["items", "total_count", "has_more", "monitor_urls"]
+    );
+    let items = list["items"].as_array().expect("items").len();
+    let total = usize::try_from(list["total_count"].as_u64().expect("a count")).expect("a count");
+    assert_eq!(items, total.min(limit), "{url}");
+    assert_eq!(list["has_more"], json!(total > limit));
+    check_url(list, title, url);
+}
+
+fn check_url(answer: &Value, title: &str, url: &str) {
+    let expected =
+        json!([{"title": title, "url": format!("http://monitor.example/swf-monitor{url}")}]);
+    assert_eq!(answer["monitor_urls"], expected);
+    assert_eq!(keys(&answer["monitor_urls"][0]), ["title", "url"]);
+}
+
+#[test]
+fn the_list_has_the_tools_and_each_speaks_for_itself() {
+    let bench = Bench::start();
+    for (method, era) in [("tools/list", Era::Legacy), ("tools/list", Era::Modern)] {
+        let post = match era {
+            Era::Legacy => Post::legacy(method, Value::Null),
+            Era::Modern => Post::modern(method, Value::Null),
+        };
+        let result = post.send(bench.server.address()).result();
+        let tools = result["tools"].as_array().expect("tools");
+        assert_eq!(tools.len(), 12);
+        for tool in tools {
+            let name = tool["name"].as_str().expect("name");
+            assert!(
+                tool["description"].as_str().expect("description").len() > 60,
+                "{name}"
+            );
+            let annotations = &tool["annotations"];
+            assert_eq!(
+                annotations["readOnlyHint"],
+                json!(name != "swf_record_ai_memory"),
+                "{name}"
+            );
+            assert_eq!(annotations["destructiveHint"], json!(false), "{name}");
+            assert_eq!(annotations["openWorldHint"], json!(false), "{name}");
+            let properties = tool["inputSchema"]["properties"].as_object();
+            for (parameter, schema) in properties.into_iter().flatten() {
+                assert_ne!(parameter, "monitor_url", "{name} shows a server's setting");
+                assert!(schema["description"].is_string(), "{name}.{parameter}");
+            }
+        }
+    }
+}
+
+#[test]
+fn server_instructions_and_tool_list_come_from_the_server() {
+    let bench = Bench::start();
+    let answer = Post::legacy(
+        "initialize",
+        json!({"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}),
+    )
+    .send(bench.server.address())
+    .result();
+    assert_eq!(answer["serverInfo"]["name"], "swf-testbed");
+    let instructions = answer["instructions"].as_str().expect("instructions");
+    let (text, is_error) = Post::call(Era::Legacy, "get_server_instructions", json!({}))
+        .send(bench.server.address())
+        .tool_text();
+    assert_eq!((text.as_str(), is_error), (instructions, false));
+
+    let listed = bench.call("swf_list_available_tools", json!({}));
+    let item = listed["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .find(|item| item["name"] == "swf_get_ai_memory")
+        .expect("the tool");
+    assert_eq!(keys(item), ["name", "description", "parameters"]);
+    assert_eq!(
+        item["parameters"],
+        json!(["username", "turns", "namespace"])
+    );
+}
+
+#[test]
+fn each_bot_gets_its_own_tools_by_its_url() {
+    let bench = Bench::start();
+    for (path, count, has, lacks) in [
+        ("/mcp/all", 12, "get_server_instructions", "-"),
+        (
+            "/mcp/testbed",
+            11,
+            "swf_list_agents",
+            "get_server_instructions",
+        ),
+        ("/mcp/panda", 2, "panda_get_activity", "swf_list_agents"),
+    ] {
+        let list = Post::legacy("tools/list", Value::Null)
+            .path(path)
+            .send(bench.server.address())
+            .result();
+        let tools = list["tools"].as_array().expect("tools");
+        let named = |name: &str| tools.iter().any(|tool| tool["name"] == name);
+        assert_eq!(tools.len(), count, "{path}");
+        assert!(named(has) && !named(lacks), "{path}");
+    }
+}
+
+#[test]
+fn both_eras_get_the_same_answer() {
+    let bench = Bench::start();
+    let arguments =
+        json!({"start_time": "2000-01-01", "end_time": "2000-01-02", "status": "läuft"});
+    let [legacy, modern] =
+        ERAS.map(|era| bench.raw(era, "swf_list_workflow_executions", &arguments));
+    assert_eq!(legacy, modern);
+    assert!(!legacy.1, "{}", legacy.0);
+}
