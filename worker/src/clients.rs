@@ -23,17 +23,23 @@ impl Worker {
     }
 
     /// One wake-up, one connection: the rest wakes again, here or in a sibling.
-    pub fn accept_one(&mut self) {
+    /// True when another may be waiting behind it.
+    pub fn accept_one(&mut self) -> bool {
         let Some(listener) = &mut self.listener else {
-            return;
+            return false;
         };
         match listener.accept(self.now) {
-            Accepted::Connection(stream) => self.admit_connection(Client::new(stream)),
-            Accepted::Empty | Accepted::Gone => {}
+            Accepted::Connection(stream) => {
+                self.admit_connection(Client::new(stream));
+                true
+            }
+            Accepted::Gone => true,
+            Accepted::Empty => false,
             Accepted::Exhausted(errno) => {
                 log::error!(
                     "cannot accept: {errno}; pausing. Raise the descriptor limit (LimitNOFILE=) or lower limit-connections"
                 );
+                false
             }
         }
     }
@@ -41,15 +47,11 @@ impl Worker {
     /// Takes connections whose wake-up a full sibling was given and could not use.
     pub fn rescue(&mut self) {
         for _ in 0..ACCEPT_BURST {
-            let before = self.slot().counters.accepted.get();
-            if self
+            let armed = self
                 .listener
                 .as_ref()
-                .is_some_and(crate::listener::Listener::armed)
-            {
-                self.accept_one();
-            }
-            if self.slot().counters.accepted.get() == before {
+                .is_some_and(crate::listener::Listener::armed);
+            if !armed || !self.accept_one() {
                 return;
             }
         }

@@ -92,10 +92,9 @@ impl Worker {
         if let Err(error) = listener.disarm() {
             log::warn!("cannot leave the listener: {error}");
         }
-        loop {
-            let before = self.slot().counters.accepted.get();
-            self.accept_one();
-            if self.slot().counters.accepted.get() == before {
+        // Bounded, because a flood of new connections must not keep a worker from its drain.
+        for _ in 0..self.settings.limits.connections {
+            if !self.accept_one() {
                 break;
             }
         }
