@@ -1,14 +1,18 @@
 //! Maps the board and answers the questions that need the whole of it.
 //!
-//! The only `unsafe` of the crate is the mapping. The page is never unmapped, so that references to it live for ever.
+//! The only `unsafe` of the crate is the mapping. The page is never unmapped, so that references to it live for ever. It has
+//! a descriptor (memfd_create(2)), so that a program that is executed in place of this one can map it again.
 
 use std::fmt;
+use std::fs::File;
 use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 
-use crate::layout::{Header, Phase, Slot, SlotState};
+use crate::layout::{Header, LAYOUT, Phase, Slot, SlotState};
 use crate::monotonic_ns;
 use crate::snapshot::Snapshot;
 
@@ -26,6 +30,7 @@ const FOLD_RETRIES: usize = 1000;
 pub struct Scoreboard {
     header: &'static Header,
     slots: &'static [Slot],
+    file: File,
 }
 
 /// Why there is no board.
@@ -34,8 +39,10 @@ pub struct Scoreboard {
 pub enum Error {
     /// No slots, or more than a pid could ever fill.
     SlotCount(usize),
-    /// mmap(2) failed for so many bytes.
-    Map(usize, nix::Error),
+    /// Memory could not be had or mapped: memfd_create(2), ftruncate(2) or mmap(2) failed for so many bytes.
+    Map(usize, std::io::Error),
+    /// What was handed over is no board of this build's layout: so it says of itself.
+    Foreign(String),
 }
 
 impl fmt::Display for Error {
@@ -49,6 +56,7 @@ impl fmt::Display for Error {
                 f,
                 "mapping {bytes} bytes of shared memory for the scoreboard failed: {error}"
             ),
+            Error::Foreign(what) => write!(f, "the scoreboard that was handed over {what}"),
         }
     }
 }
@@ -61,32 +69,72 @@ impl Scoreboard {
     /// `slots` is 1 to 65536; a pool that brings replacements up before it retires needs twice its workers.
     /// `limit_concurrency` is the number of requests in flight that one worker admits.
     pub fn create(slots: usize, limit_concurrency: u32) -> Result<&'static Scoreboard, Error> {
-        if slots == 0 || slots > 65536 {
-            return Err(Error::SlotCount(slots));
+        let bytes = bytes_for(slots)?;
+        let failed = |error: std::io::Error| Error::Map(bytes, error);
+        let file = memfd_create("tine-scoreboard", MFdFlags::MFD_CLOEXEC)
+            .map_err(|error| failed(error.into()))?;
+        let file = File::from(file);
+        file.set_len(bytes as u64).map_err(failed)?;
+        let board = Scoreboard::map(file, slots)?;
+        board.header.begin(monotonic_ns(), limit_concurrency);
+        Ok(board)
+    }
+
+    /// Maps the board that another program of the same layout made, with all its numbers.
+    pub fn resume(descriptor: OwnedFd) -> Result<&'static Scoreboard, Error> {
+        let file = File::from(descriptor);
+        let failed = |error| Error::Map(0, error);
+        let length = file.metadata().map_err(failed)?.len() as usize;
+        let slots = length.saturating_sub(size_of::<Header>()) / size_of::<Slot>();
+        if bytes_for(slots).ok() != Some(length) {
+            return Err(Error::Foreign(format!(
+                "has {length} bytes, which no board has"
+            )));
         }
-        let bytes = size_of::<Header>() + slots * size_of::<Slot>();
+        let board = Scoreboard::map(file, slots)?;
+        match board.header.layout() {
+            LAYOUT => Ok(board),
+            other => Err(Error::Foreign(format!(
+                "has layout {other:#x}, not {LAYOUT:#x}"
+            ))),
+        }
+    }
+
+    fn map(file: File, slots: usize) -> Result<&'static Scoreboard, Error> {
+        let bytes = bytes_for(slots)?;
         let length = NonZeroUsize::new(bytes).ok_or(Error::SlotCount(slots))?;
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory that exists.
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that exists; the file is as long as the
+        // mapping and never shortened, since nobody else has its descriptor.
         let base = unsafe {
-            mmap_anonymous(
+            mmap(
                 None,
                 length,
                 ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
                 MapFlags::MAP_SHARED,
+                &file,
+                0,
             )
         }
-        .map_err(|error| Error::Map(bytes, error))?;
+        .map_err(|error| Error::Map(bytes, error.into()))?;
         let base = base.cast::<u8>().as_ptr();
         // SAFETY: the mapping is page-aligned (4096, which suits Header, and with it Slot behind it), `bytes` long, never
-        // unmapped, and zeroed; both types consist of atomic integers only, for which zero is a value and through which alone
-        // it is written, here and in other processes.
+        // unmapped, and zeroed at first; both types consist of atomic integers only, for which every bit pattern is a value and
+        // through which alone it is written, here and in other processes.
         let (header, slots) = unsafe {
             let header: &'static Header = &*base.cast::<Header>();
             let first = base.add(size_of::<Header>()).cast::<Slot>();
             (header, std::slice::from_raw_parts(first, slots))
         };
-        header.begin(monotonic_ns(), limit_concurrency);
-        Ok(Box::leak(Box::new(Scoreboard { header, slots })))
+        Ok(Box::leak(Box::new(Scoreboard {
+            header,
+            slots,
+            file,
+        })))
+    }
+
+    /// The memory's descriptor, closed on exec; for [`Scoreboard::resume`].
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     /// Slot `i`. The caller passes its own slot number or one below `slots().len()`; anything else panics.
@@ -161,6 +209,13 @@ impl Scoreboard {
     }
 }
 
+fn bytes_for(slots: usize) -> Result<usize, Error> {
+    if slots == 0 || slots > 65536 {
+        return Err(Error::SlotCount(slots));
+    }
+    Ok(size_of::<Header>() + slots * size_of::<Slot>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +254,30 @@ mod tests {
             Scoreboard::create(65537, 1),
             Err(Error::SlotCount(65537))
         ));
+    }
+
+    #[test]
+    fn a_board_is_found_again_by_its_descriptor_with_all_its_numbers() {
+        let board = Scoreboard::create(8, 32).expect("map");
+        board.slot(5).counters.served.add(7);
+        let copy = board.descriptor().try_clone_to_owned().expect("copy");
+        let again = Scoreboard::resume(copy).expect("the same layout");
+        assert_eq!(again.slots().len(), 8);
+        assert_eq!(again.header().limit_concurrency(), 32);
+        assert_eq!(again.slot(5).counters.totals().served, 7);
+        board.slot(5).counters.served.add(1);
+        assert_eq!(again.slot(5).counters.totals().served, 8, "one page");
+    }
+
+    #[test]
+    fn what_is_no_board_of_this_layout_is_refused() {
+        let file = memfd_create("test", MFdFlags::MFD_CLOEXEC).expect("memory");
+        assert!(matches!(Scoreboard::resume(file), Err(Error::Foreign(_))));
+        let file = File::from(memfd_create("test", MFdFlags::MFD_CLOEXEC).expect("memory"));
+        file.set_len((size_of::<Header>() + size_of::<Slot>()) as u64)
+            .expect("length");
+        let error = Scoreboard::resume(file.into()).expect_err("zeros");
+        assert!(error.to_string().contains("has layout 0x0"), "{error}");
     }
 
     #[test]

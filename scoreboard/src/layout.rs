@@ -1,8 +1,8 @@
 //! The layout of the shared page: which number stands where, and who may write it.
 //!
 //! One writer a cache line: the master writes [`Header`] and [`MasterLine`], the slot's worker writes [`HotLine`] and
-//! [`Counters`]. Nothing here knows how the page is mapped. Sizes are asserted at compile time, because two binaries of
-//! different builds never share a page, but two processes of one build always do.
+//! [`Counters`]. Nothing here knows how the page is mapped. Sizes are asserted at compile time, and [`LAYOUT`] tells a build
+//! that takes over from another whether both mean the same by the page.
 
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
@@ -263,6 +263,7 @@ impl Slot {
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub struct Header {
+    layout: AtomicU64,
     started_ns: AtomicU64,
     generation: AtomicU64,
     /// Odd while the master moves a dead worker's counts to the retired totals; see `Scoreboard::snapshot`.
@@ -274,7 +275,15 @@ pub struct Header {
     pub(crate) retired: Counters,
 }
 
+/// "tine" and the number of this layout, to be raised with every change of what stands where.
+pub const LAYOUT: u64 = 0x7469_6e65_0000_0001;
+
 impl Header {
+    /// [`LAYOUT`] of the build that made the page.
+    pub fn layout(&self) -> u64 {
+        self.layout.load(Ordering::Relaxed)
+    }
+
     /// When the pool was created, by [`crate::monotonic_ns`].
     pub fn started_ns(&self) -> u64 {
         self.started_ns.load(Ordering::Relaxed)
@@ -315,10 +324,15 @@ impl Header {
         self.shutting_down.store(1, Ordering::Relaxed);
     }
 
+    /// Master: requests in flight that one worker admits, from a new configuration.
+    pub fn set_limit_concurrency(&self, limit: u32) {
+        self.limit_concurrency.store(limit, Ordering::Relaxed);
+    }
+
     pub(crate) fn begin(&self, now_ns: u64, limit_concurrency: u32) {
+        self.layout.store(LAYOUT, Ordering::Relaxed);
         self.started_ns.store(now_ns, Ordering::Relaxed);
-        self.limit_concurrency
-            .store(limit_concurrency, Ordering::Relaxed);
+        self.set_limit_concurrency(limit_concurrency);
     }
 
     pub(crate) fn count_crash(&self) {

@@ -17,7 +17,7 @@ mod snapshot;
 
 pub use board::{Error, FRESH_HEARTBEAT_NS, Scoreboard};
 pub use count::{Counter, Counters, Gauge, Totals};
-pub use layout::{Header, HotLine, MasterLine, Phase, Slot, SlotState};
+pub use layout::{Header, HotLine, LAYOUT, MasterLine, Phase, Slot, SlotState};
 pub use snapshot::{SlotSnapshot, Snapshot};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`: the one clock of the board, the same in every process of the machine.
