@@ -3,19 +3,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
 
 use super::Catalog;
 use super::builtin_file;
 use super::common::Setting;
 use super::definition;
+use super::digest;
 use super::fault::{Fault, Faults, Source};
 use super::tool::Tool;
 use super::toolset::{Defaults, Toolset, Words};
@@ -62,22 +61,14 @@ struct Folder {
 
 pub(crate) fn load(paths: &[PathBuf], context: &LoadContext) -> (Catalog, Vec<Fault>) {
     let mut faults = Vec::new();
-    let mut digest = Sha256::new();
     let mut folders = Vec::new();
     for path in paths {
         for path in toolset_folders(path, &mut faults) {
-            folders.push(read_folder(&path, context, &mut digest, &mut faults));
+            folders.push(read_folder(&path, context, &mut faults));
         }
     }
     drop_duplicates(&mut folders, &mut faults);
-    let digest = digest
-        .finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-    let toolsets = toolsets(&folders, context, &digest, &mut faults);
+    let toolsets = toolsets(&folders, context, &mut faults);
     let all: Vec<Arc<Tool>> = folders
         .iter()
         .flat_map(|folder| folder.tools.iter().cloned())
@@ -90,7 +81,8 @@ pub(crate) fn load(paths: &[PathBuf], context: &LoadContext) -> (Catalog, Vec<Fa
         [one] => one.name.clone(),
         _ => "all".to_owned(),
     };
-    let default = Toolset::new(&name, default, all, context.page_size, &digest);
+    let default = Toolset::new(&name, default, all, context.page_size);
+    let digest = digest::of_toolsets(&default, &toolsets);
     (
         Catalog {
             default,
@@ -162,12 +154,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
     )
 }
 
-fn read_folder(
-    path: &Path,
-    context: &LoadContext,
-    digest: &mut Sha256,
-    faults: &mut Vec<Fault>,
-) -> Folder {
+fn read_folder(path: &Path, context: &LoadContext, faults: &mut Vec<Fault>) -> Folder {
     let name = path
         .canonicalize()
         .ok()
@@ -180,7 +167,7 @@ fn read_folder(
         ..ToolsetFile::default()
     };
     if toolset_path.is_file()
-        && let Some(text) = read_text(&toolset_path, digest, faults)
+        && let Some(text) = read_text(&toolset_path, faults)
     {
         source = Source::new(toolset_path, text);
         let mut found = Faults::new(source.clone());
@@ -223,7 +210,7 @@ fn read_folder(
         if path.file_name() == Some(OsStr::new(TOOLSET_FILE)) {
             continue;
         }
-        if let Some(tool) = read_tool(path, &setting, digest, faults) {
+        if let Some(tool) = read_tool(path, &setting, faults) {
             tools.push(Arc::new(tool));
         }
     }
@@ -236,13 +223,8 @@ fn read_folder(
     }
 }
 
-fn read_tool(
-    path: &Path,
-    setting: &Setting,
-    digest: &mut Sha256,
-    faults: &mut Vec<Fault>,
-) -> Option<Tool> {
-    let text = read_text(path, digest, faults)?;
+fn read_tool(path: &Path, setting: &Setting, faults: &mut Vec<Fault>) -> Option<Tool> {
+    let text = read_text(path, faults)?;
     let source = Source::new(path.to_owned(), text);
     let name = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
     let (tool, mut found) = match path.extension().and_then(OsStr::to_str) {
@@ -253,23 +235,14 @@ fn read_tool(
     tool
 }
 
-fn read_text(path: &Path, digest: &mut Sha256, faults: &mut Vec<Fault>) -> Option<String> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+fn read_text(path: &Path, faults: &mut Vec<Fault>) -> Option<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Some(text),
         Err(error) => {
             faults.push(unreadable(path, &error));
-            return None;
+            None
         }
-    };
-    let name = path
-        .file_name()
-        .map(OsStr::as_encoded_bytes)
-        .unwrap_or_default();
-    for part in [name, text.as_bytes()] {
-        digest.update(part.len().to_be_bytes());
-        digest.update(part);
     }
-    Some(text)
 }
 
 /// A tool's name is one in the whole catalog: the default toolset has all of them.
@@ -297,7 +270,6 @@ fn drop_duplicates(folders: &mut [Folder], faults: &mut Vec<Fault>) {
 fn toolsets(
     folders: &[Folder],
     context: &LoadContext,
-    digest: &str,
     faults: &mut Vec<Fault>,
 ) -> BTreeMap<String, Toolset> {
     let mut toolsets = BTreeMap::new();
@@ -308,7 +280,7 @@ fn toolsets(
             } else {
                 toolsets.insert(
                     name.to_owned(),
-                    Toolset::new(name, words, tools, context.page_size, digest),
+                    Toolset::new(name, words, tools, context.page_size),
                 );
             }
         };

@@ -14,6 +14,7 @@ mod crosscheck;
 mod cursor;
 mod definition;
 mod describe;
+mod digest;
 mod example;
 mod failure;
 mod fault;
@@ -111,7 +112,8 @@ impl Catalog {
         self.default.tools()
     }
 
-    /// SHA-256 over all files, in hexadecimal: two catalogs with one digest are the same.
+    /// SHA-256 over what clients can see of the tools, in hexadecimal: the names of the toolsets and each one's
+    /// [`Toolset::digest`]. A statement that was corrected doesn't change it.
     pub fn digest(&self) -> &str {
         &self.digest
     }

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::builtin::{self, Builtin};
+use super::digest;
 use super::failure::Failure;
 use super::outcome::Outcome;
 use super::tool::Tool;
@@ -64,7 +65,8 @@ pub struct Toolset {
     by_name: HashMap<String, Arc<Tool>>,
     legacy: Pages,
     modern: Pages,
-    /// Distinguishes this list's cursors from those of an earlier catalog.
+    digest: String,
+    /// Distinguishes this list's cursors from those of an earlier catalog whose pages were others.
     mark: String,
 }
 
@@ -87,16 +89,16 @@ pub(crate) struct Words {
 }
 
 impl Toolset {
-    /// `page_size` tools go into one answer to `tools/list`; `digest` names the catalog.
+    /// `page_size` tools go into one answer to `tools/list`.
     pub(crate) fn new(
         name: &str,
         words: Words,
         mut tools: Vec<Arc<Tool>>,
         page_size: usize,
-        digest: &str,
     ) -> Toolset {
         tools.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
-        let mark = digest.get(..12).unwrap_or(digest).to_owned();
+        let digest = digest::of_tools(&tools);
+        let mark = format!("{}.{page_size}", digest.get(..12).unwrap_or(&digest));
         let pages = |era| Pages::prepare(&tools, era, page_size.max(1), &mark);
         Toolset {
             name: name.to_owned(),
@@ -111,6 +113,7 @@ impl Toolset {
             legacy: pages(Era::Legacy),
             modern: pages(Era::Modern),
             tools,
+            digest,
             mark,
         }
     }
@@ -118,6 +121,12 @@ impl Toolset {
     /// The tools in the order of `tools/list`.
     pub fn tools(&self) -> &[Arc<Tool>] {
         &self.tools
+    }
+
+    /// SHA-256 over the list as clients see it, in hexadecimal: names, schemas, descriptions and annotations, in order.
+    /// As long as it stays, `tools/list` says the same.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     pub fn find(&self, name: &str) -> Option<&Arc<Tool>> {

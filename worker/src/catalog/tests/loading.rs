@@ -308,13 +308,30 @@ fn long_lists_have_pages() {
 }
 
 #[test]
-fn the_digest_is_that_of_the_files() {
-    let digest =
-        |test: &str, files: &[(&str, &str)]| Folder::new(test, files).load().0.digest().to_owned();
-    let one = digest("loading-digest-1", &[("a.sql", GOOD)]);
-    assert_eq!(one, digest("loading-digest-2", &[("a.sql", GOOD)]));
-    assert_ne!(one, digest("loading-digest-3", &[("b.sql", GOOD)]));
-    assert_eq!(one.len(), 64);
+fn the_digest_is_that_of_what_clients_see() {
+    let digests = |test: &str, files: &[(&str, &str)]| {
+        let catalog = Folder::new(test, files).load().0;
+        let list = catalog.toolset(None).unwrap().digest().to_owned();
+        (catalog.digest().to_owned(), list)
+    };
+    let one = digests("loading-digest", &[("a.sql", GOOD)]);
+    assert_eq!((one.0.len(), one.1.len()), (64, 64));
+    assert_eq!(one, digests("loading-digest", &[("a.sql", GOOD)]));
+    let corrected = GOOD.replace("SELECT 1", "SELECT 1 + 1");
+    assert_ne!(corrected, GOOD);
+    assert_eq!(one, digests("loading-digest", &[("a.sql", &corrected)]));
+    let described = GOOD.replace("Good.", "Better.");
+    assert_ne!(described, GOOD);
+    for other in [("b.sql", GOOD), ("a.sql", described.as_str())] {
+        let other = digests("loading-digest", &[other]);
+        assert!(one.0 != other.0 && one.1 != other.1, "{other:?}");
+    }
+    let named = [
+        ("a.sql", GOOD),
+        ("_toolset.toml", "[toolsets.bot]\ntools = [\"a\"]\n"),
+    ];
+    let named = digests("loading-digest", &named);
+    assert!(one.0 != named.0 && one.1 == named.1, "only a toolset more");
 }
 
 #[test]
