@@ -7,6 +7,7 @@ mod serving;
 use std::ffi::OsString;
 
 use clap::{ArgMatches, Command};
+use tine_worker::files::Files;
 
 use crate::config::Settings;
 use crate::exit::Exit;
@@ -79,8 +80,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
 ///
 /// # Errors
 /// The exit code, when the reason has been printed.
-pub fn settings(matches: &ArgMatches) -> Result<Settings, Exit> {
-    let settings = Settings::load(&arguments::inputs(matches)).map_err(|error| {
+pub fn settings(matches: &ArgMatches, files: &Files) -> Result<Settings, Exit> {
+    let settings = Settings::load(&arguments::inputs(matches), files).map_err(|error| {
         terminal::print_config_error(&error);
         error.exit()
     })?;

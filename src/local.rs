@@ -10,6 +10,7 @@ use mio::{Events, Poll, Token, Waker};
 use serde_json::Value;
 use tine_worker::catalog::{Builtin, Caller, Catalog, Era, Outcome, Tool, Toolset, Work};
 use tine_worker::db::{self, DbError, Event, Job, Pool, Rows};
+use tine_worker::files::Files;
 use tine_worker::mcp::{self, Caching, Prepared, ServerInfo};
 
 use crate::config::{ConfigError, Settings};
@@ -19,6 +20,7 @@ use crate::parts;
 /// The configuration's tools.
 pub struct Local {
     settings: Settings,
+    files: Files,
     catalog: Catalog,
     faults: Vec<Fault>,
     user: Option<String>,
@@ -60,10 +62,11 @@ impl std::error::Error for LocalError {}
 
 impl Local {
     /// Reads all tool files. Faults cost the tools of their files only: see [`Local::faults`].
-    pub fn open(settings: Settings, user: Option<String>) -> Local {
-        let (catalog, faults) = parts::catalog(&settings);
+    pub fn open(settings: Settings, files: Files, user: Option<String>) -> Local {
+        let (catalog, faults) = parts::catalog(&settings, &files);
         Local {
             settings,
+            files,
             catalog,
             faults,
             user,
@@ -165,7 +168,7 @@ impl Local {
     fn database(&self, name: &str) -> Result<db::Settings, LocalError> {
         let mut settings = self.settings.clone();
         settings.databases.retain(|database| database.name == name);
-        let databases = parts::databases(&settings).map_err(LocalError::Config)?;
+        let databases = parts::databases(&settings, &self.files).map_err(LocalError::Config)?;
         databases
             .into_iter()
             .next()

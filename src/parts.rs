@@ -1,14 +1,19 @@
-//! From settings to the parts that a server, a call or a check is made of: the catalog and the databases. Opens files, no connections.
+//! From settings to the parts that a server, a call or a check is made of: the catalog and the databases. Reads files,
+//! opens no connections.
+
+#[cfg(test)]
+mod tests;
 
 use tine_worker::catalog::{self, Catalog, LoadContext};
 use tine_worker::db;
+use tine_worker::files::Files;
 
 use crate::config::database::{Database, Pooler, Secret};
 use crate::config::{ConfigError, Settings};
 use crate::fault::{Fault, Origin, Severity, nearest};
 
 /// All tools, and everything that is wrong with their files.
-pub fn catalog(settings: &Settings) -> (Catalog, Vec<Fault>) {
+pub fn catalog(settings: &Settings, files: &Files) -> (Catalog, Vec<Fault>) {
     let context = LoadContext {
         databases: settings
             .databases
@@ -20,7 +25,7 @@ pub fn catalog(settings: &Settings) -> (Catalog, Vec<Fault>) {
         page_size: settings.list_page_size,
         settings: settings.values.clone(),
     };
-    let (catalog, faults) = Catalog::load(&settings.toolsets, &context);
+    let (catalog, faults) = Catalog::load(&settings.toolsets, &context, files);
     (catalog, faults.into_iter().map(fault).collect())
 }
 
@@ -69,12 +74,12 @@ fn fault(fault: catalog::Fault) -> Fault {
 ///
 /// # Errors
 /// A URL that is missing or cannot be used; the message has no password in it.
-pub fn databases(settings: &Settings) -> Result<Vec<db::Settings>, ConfigError> {
+pub fn databases(settings: &Settings, files: &Files) -> Result<Vec<db::Settings>, ConfigError> {
     settings
         .require_databases()?
         .into_iter()
         .map(|(place, url)| {
-            database(settings, place, url).map_err(|error| {
+            database(settings, place, url, files).map_err(|error| {
                 ConfigError(vec![Fault::error(Origin::Nowhere, error.to_string())])
             })
         })
@@ -89,6 +94,7 @@ pub fn database(
     settings: &Settings,
     database: &Database,
     url: &Secret,
+    files: &Files,
 ) -> Result<db::Settings, db::SettingsError> {
     let defaults = db::Options::default();
     let options = db::Options {
@@ -102,5 +108,5 @@ pub fn database(
         tls_ca: database.tls_ca.clone(),
         ..defaults
     };
-    db::Settings::parse(&database.name, url.reveal(), &options)
+    db::Settings::parse(&database.name, url.reveal(), &options, files)
 }

@@ -8,6 +8,7 @@ use tine_master::listen::{descriptor, inherited};
 use tine_master::{Address, BindError, Hooks, Local, bind};
 use tine_scoreboard::Scoreboard;
 use tine_worker::catalog::Catalog;
+use tine_worker::files::Files;
 use tine_worker::settings::{Deadlines, Health, Limits};
 use tine_worker::{Boot, auth, http, mcp};
 
@@ -24,9 +25,9 @@ const KEEP_ALIVE_REQUESTS: u32 = 1000;
 const HEALTH: &str = "/health";
 
 /// Serves until told to stop. `announce` hears where, once nothing is left that could be wrong.
-pub fn run(settings: &Settings, announce: impl FnOnce(&str)) -> Exit {
+pub fn run(settings: &Settings, files: &Files, announce: impl FnOnce(&str)) -> Exit {
     logging::start(&settings.log_level);
-    match prepare(settings) {
+    match prepare(settings, files) {
         Ok(prepared) => start(settings, prepared, announce),
         Err(exit) => exit,
     }
@@ -40,9 +41,9 @@ struct Prepared {
 }
 
 // The reason for a failure has been printed.
-fn prepare(settings: &Settings) -> Result<Prepared, Exit> {
-    let catalog = load_catalog(settings)?;
-    let worker = worker_settings(settings, Arc::new(catalog))?;
+fn prepare(settings: &Settings, files: &Files) -> Result<Prepared, Exit> {
+    let catalog = load_catalog(settings, files)?;
+    let worker = worker_settings(settings, files, Arc::new(catalog))?;
     let master = master_settings(settings);
     let fail = |error: &dyn Display, exit| {
         terminal::print_error(error.to_string());
@@ -120,8 +121,8 @@ fn start(settings: &Settings, prepared: Prepared, announce: impl FnOnce(&str)) -
 }
 
 // All faults are printed. A tool that is wrong would be missing from every bot's list, so nothing is served.
-fn load_catalog(settings: &Settings) -> Result<Catalog, Exit> {
-    let (catalog, mut faults) = parts::catalog(settings);
+fn load_catalog(settings: &Settings, files: &Files) -> Result<Catalog, Exit> {
+    let (catalog, mut faults) = parts::catalog(settings, files);
     faults.extend(parts::unknown_toolsets(settings, &catalog));
     terminal::print_faults(&faults);
     if faults.iter().any(|fault| fault.severity == Severity::Error) {
@@ -135,9 +136,10 @@ fn load_catalog(settings: &Settings) -> Result<Catalog, Exit> {
 
 fn worker_settings(
     settings: &Settings,
+    files: &Files,
     catalog: Arc<Catalog>,
 ) -> Result<tine_worker::Settings, Exit> {
-    let databases = parts::databases(settings).map_err(|error| {
+    let databases = parts::databases(settings, files).map_err(|error| {
         terminal::print_config_error(&error);
         error.exit()
     })?;

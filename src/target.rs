@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
+use tine_worker::files::Files;
 
 use crate::client::{Client, ClientError};
 use crate::config::kind::Kind;
@@ -85,12 +86,13 @@ impl TargetError {
 /// # Errors
 /// The exit code, when the reason has been printed.
 pub fn choose(matches: &ArgMatches, user: Option<String>) -> Result<Target, Exit> {
-    let settings = crate::cli::settings(matches)?;
+    let files = Files::disk();
+    let settings = crate::cli::settings(matches, &files)?;
     if let Some(client) = server(matches, &settings).map_err(|error| error.report())? {
         return Ok(Target::Server(client));
     }
     terminal::print_faults(settings.no_tools().as_ref());
-    let local = Local::open(settings, user);
+    let local = Local::open(settings, files, user);
     terminal::print_faults(local.faults());
     Ok(Target::Files(Box::new(local)))
 }

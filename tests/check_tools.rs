@@ -9,6 +9,7 @@ use postgres::Client;
 use tine::check::{self, Options, Report};
 use tine::fault::{Fault, Origin};
 use tine_worker::catalog::{self, Catalog, LoadContext};
+use tine_worker::files::Files;
 
 use crate::harness::database::Database;
 
@@ -82,7 +83,7 @@ pub fn check(client: Client, tools: &[(&str, &str, &str)]) -> Report {
         databases: vec!["main".to_owned()],
         ..LoadContext::default()
     };
-    let (catalog, faults) = Catalog::load(std::slice::from_ref(&folder), &context);
+    let (catalog, faults) = Catalog::load(std::slice::from_ref(&folder), &context, &Files::disk());
     fs::remove_dir_all(folder.parent().unwrap()).unwrap();
     let faults = faults.into_iter().map(fault).collect();
     let mut databases = BTreeMap::from([("main".to_owned(), Ok(client))]);
@@ -387,7 +388,7 @@ fn without_a_database_everything_else_is_still_checked() {
         databases: vec!["main".to_owned()],
         ..LoadContext::default()
     };
-    let (catalog, faults) = Catalog::load(std::slice::from_ref(&folder), &context);
+    let (catalog, faults) = Catalog::load(std::slice::from_ref(&folder), &context, &Files::disk());
     fs::remove_dir_all(folder.parent().unwrap()).unwrap();
     let mut databases = BTreeMap::from([("main".to_owned(), Err("connection refused".to_owned()))]);
     let faults = faults.into_iter().map(fault).collect();

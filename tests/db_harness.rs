@@ -13,6 +13,7 @@ use tine_worker::db::{
     Access, DbError, Event, Job, JobId, Options, Pool, Rows, ServerError, Settings, Statement,
     Status,
 };
+use tine_worker::files::Files;
 
 /// No single step of a test takes longer, or the test fails.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -126,7 +127,7 @@ pub struct Loop {
 
 impl Loop {
     pub fn new(url: &str, options: Options) -> Loop {
-        Loop::with(Settings::parse("main", url, &options).unwrap())
+        Loop::with(Settings::parse("main", url, &options, &Files::disk()).unwrap())
     }
 
     pub fn with(settings: Settings) -> Loop {

@@ -11,6 +11,7 @@ use rcgen::{
 };
 use tine::cluster::{Cluster, SUPERUSER};
 use tine_worker::db::{DbError, Options, Settings};
+use tine_worker::files::Files;
 
 use super::db_harness::{Loop, admin, allow, cluster, eventually, job, shared, write_for_server};
 
@@ -239,7 +240,7 @@ fn the_session_of_a_check_is_proven_as_the_pools_are() {
     ];
     for (login, host, query, expected) in table {
         let url = url(login, &query).replace("127.0.0.1", host);
-        let settings = Settings::parse("main", &url, &Options::default()).unwrap();
+        let settings = Settings::parse("main", &url, &Options::default(), &Files::disk()).unwrap();
         let seen = settings.connect_blocking("tine check").map(|mut client| {
             let sql = "SELECT concat_ws(' ', current_user, ssl, current_setting('application_name')) FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
             client.query_one(sql, &[]).unwrap().get::<_, String>(0)
@@ -416,14 +417,20 @@ fn settings_read_their_certificates_at_once() {
         "main",
         &url("encrypted", "sslmode=verify-ca&sslrootcert=/no/such"),
         &Options::default(),
+        &Files::disk(),
     );
     assert!(missing.unwrap_err().to_string().contains("/no/such"));
     let empty = std::env::temp_dir().join(format!("tine-empty-{}.pem", std::process::id()));
     fs::write(&empty, "nothing").unwrap();
     let query = format!("sslmode=verify-ca&sslrootcert={}", empty.display());
-    let fault = Settings::parse("main", &url("encrypted", &query), &Options::default())
-        .unwrap_err()
-        .to_string();
+    let fault = Settings::parse(
+        "main",
+        &url("encrypted", &query),
+        &Options::default(),
+        &Files::disk(),
+    )
+    .unwrap_err()
+    .to_string();
     fs::remove_file(&empty).unwrap();
     assert!(fault.contains("no certificate in PEM form"), "{fault}");
 }

@@ -9,6 +9,7 @@ use nix::unistd::{Uid, User};
 use serde_json::{Value, json};
 use tine::cluster::Cluster;
 use tine_worker::db;
+use tine_worker::files::Files;
 
 use crate::check_tools::check;
 use crate::harness::database::{Database, own_cluster};
@@ -364,7 +365,8 @@ fn it_works_behind_pgbouncer_in_transaction_mode() {
     );
 
     // A check goes the same way, although no session is its own.
-    let settings = db::Settings::parse("main", &pooler.url, &db::Options::default());
+    let settings =
+        db::Settings::parse("main", &pooler.url, &db::Options::default(), &Files::disk());
     let client = settings
         .expect("a URL")
         .connect_blocking("tine check")

@@ -5,6 +5,7 @@ use std::io;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use postgres::Client;
+use tine_worker::files::Files;
 
 use super::{arguments, settings};
 use crate::config::Settings;
@@ -45,7 +46,8 @@ pub fn command() -> Command {
 }
 
 pub fn run(matches: &ArgMatches) -> Exit {
-    let settings = match settings(matches) {
+    let files = Files::disk();
+    let settings = match settings(matches, &files) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -53,12 +55,12 @@ pub fn run(matches: &ArgMatches) -> Exit {
         terminal::print_faults([&fault]);
         return Exit::Configuration;
     }
-    let (catalog, mut faults) = parts::catalog(&settings);
+    let (catalog, mut faults) = parts::catalog(&settings, &files);
     faults.extend(parts::unknown_toolsets(&settings, &catalog));
     let mut databases = if matches.get_flag("offline") {
         BTreeMap::new()
     } else {
-        connections(&settings)
+        connections(&settings, &files)
     };
     let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
     let options = check::Options {
@@ -83,18 +85,19 @@ pub fn run(matches: &ArgMatches) -> Exit {
 }
 
 /// A connection to each database, or why there is none.
-fn connections(settings: &Settings) -> BTreeMap<String, Result<Client, String>> {
+fn connections(settings: &Settings, files: &Files) -> BTreeMap<String, Result<Client, String>> {
     let databases = settings.databases.iter();
     databases
-        .map(|database| (database.name.clone(), connect(settings, database)))
+        .map(|database| (database.name.clone(), connect(settings, database, files)))
         .collect()
 }
 
-fn connect(settings: &Settings, database: &Database) -> Result<Client, String> {
+fn connect(settings: &Settings, database: &Database, files: &Files) -> Result<Client, String> {
     let url = database
         .url
         .as_ref()
         .map_err(|fault| fault.message.clone())?;
-    let database = parts::database(settings, database, url).map_err(|error| error.to_string())?;
+    let database =
+        parts::database(settings, database, url, files).map_err(|error| error.to_string())?;
     database.connect_blocking("tine check")
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use tine_worker::files::Files;
 
 use super::{arguments, settings};
 use crate::config::{Inputs, Settings};
@@ -79,7 +80,8 @@ pub fn demo_command() -> Command {
 }
 
 pub fn serve(matches: &ArgMatches) -> Exit {
-    let settings = match settings(matches) {
+    let files = Files::disk();
+    let settings = match settings(matches, &files) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -87,7 +89,7 @@ pub fn serve(matches: &ArgMatches) -> Exit {
         return terminal::print(&settings.dump()).map_or(Exit::Internal, |()| Exit::Clean);
     }
     terminal::print_faults(settings.no_tools().as_ref());
-    crate::serve::run(&settings, |_| ())
+    crate::serve::run(&settings, &files, |_| ())
 }
 
 pub fn demo(matches: &ArgMatches) -> Exit {
@@ -96,7 +98,7 @@ pub fn demo(matches: &ArgMatches) -> Exit {
         file: Some("/dev/null".into()),
         ..arguments::inputs(matches)
     };
-    if let Err(error) = Settings::load(&no_file) {
+    if let Err(error) = Settings::load(&no_file, &Files::disk()) {
         terminal::print_config_error(&error);
         return error.exit();
     }
@@ -125,8 +127,11 @@ pub fn demo(matches: &ArgMatches) -> Exit {
         file: Some(demo.config().to_owned()),
         ..arguments::inputs(matches)
     };
-    let exit = match Settings::load(&inputs) {
-        Ok(settings) => crate::serve::run(&settings, |place| present(&settings, place, state)),
+    let files = Files::disk();
+    let exit = match Settings::load(&inputs, &files) {
+        Ok(settings) => {
+            crate::serve::run(&settings, &files, |place| present(&settings, place, state))
+        }
         Err(error) => {
             terminal::print_config_error(&error);
             error.exit()

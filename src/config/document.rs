@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tine_worker::files::Files;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -22,8 +23,9 @@ pub struct Document {
 
 impl Document {
     /// Reads the file; `Err` is the fault's message.
-    pub fn read(path: &Path) -> Result<Document, String> {
-        let text = std::fs::read_to_string(path)
+    pub fn read(path: &Path, files: &Files) -> Result<Document, String> {
+        let text = files
+            .text(path)
             .map_err(|error| format!("can't read {}: {error}", path.display()))?;
         Ok(Document {
             path: path.to_owned(),

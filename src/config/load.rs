@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tine_worker::files::Files;
 use toml::de::DeTable;
 
 use super::document::Document;
@@ -17,13 +18,14 @@ use crate::options::{OPTIONS, Opt};
 /// where the demo finds PostgreSQL's programs.
 const OTHER_VARIABLES: &[&str] = &["TINE_CONFIG", "TINE_TOKEN", "TINE_POSTGRES_BIN"];
 
-pub fn load(inputs: &Inputs) -> Result<Settings, ConfigError> {
+pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
     let mut faults = Vec::new();
-    let mut document = file(inputs).and_then(|path| {
-        Document::read(&path)
-            .map_err(|message| faults.push(Fault::error(Origin::Nowhere, message)))
-            .ok()
-    });
+    let mut document = file(inputs, files)
+        .and_then(|path| path.map(|path| Document::read(&path, files)).transpose())
+        .unwrap_or_else(|message| {
+            faults.push(Fault::error(Origin::Nowhere, message));
+            None
+        });
     let text = document
         .as_ref()
         .map_or(Arc::from(""), |document| Arc::clone(&document.text));
@@ -41,9 +43,9 @@ pub fn load(inputs: &Inputs) -> Result<Settings, ConfigError> {
         settings.effective.push(effective);
     }
     if let Some(document) = &mut document {
-        other_keys(document, &table, &mut settings, inputs);
+        other_keys(document, &table, &mut settings, inputs, files);
     }
-    tokens(&mut settings, inputs, document.as_ref(), &mut faults);
+    tokens(&mut settings, inputs, files, document.as_ref(), &mut faults);
     settings.warnings = unknown_variables(inputs, &text);
     relations(&settings, document.as_ref(), &mut faults);
 
@@ -60,18 +62,22 @@ pub fn load(inputs: &Inputs) -> Result<Settings, ConfigError> {
     }
 }
 
-/// The file to read, if any.
-fn file(inputs: &Inputs) -> Option<PathBuf> {
+/// The file to read, if any; `Err` is the fault's message.
+fn file(inputs: &Inputs, files: &Files) -> Result<Option<PathBuf>, String> {
     let named = inputs
         .environment
         .get("TINE_CONFIG")
         .filter(|path| !path.is_empty())
         .map(PathBuf::from);
-    inputs
-        .file
-        .clone()
-        .or(named)
-        .or_else(|| Some(PathBuf::from("tine.toml")).filter(|path| path.exists()))
+    if let Some(path) = inputs.file.clone().or(named) {
+        return Ok(Some(path));
+    }
+    let usual = PathBuf::from("tine.toml");
+    match files.exists(&usual) {
+        Ok(true) => Ok(Some(usual)),
+        Ok(false) => Ok(None),
+        Err(error) => Err(format!("can't read {}: {error}", usual.display())),
+    }
 }
 
 /// One option's value from the strongest source that gives it; faults of the others are reported too.
@@ -139,12 +145,13 @@ fn other_keys(
     table: &DeTable<'_>,
     settings: &mut Settings,
     inputs: &Inputs,
+    files: &Files,
 ) {
     let mut known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();
     known.extend(["databases", "settings"]);
     for (key, value) in table.iter() {
         match key.get_ref().as_ref() {
-            "databases" => tables::databases(document, value, settings, &inputs.environment),
+            "databases" => tables::databases(document, value, settings, &inputs.environment, files),
             "settings" => tables::values(document, value, settings),
             other if known.contains(&other) => {}
             _ => document.unknown_key(key, "", &known),
@@ -155,11 +162,12 @@ fn other_keys(
 fn tokens(
     settings: &mut Settings,
     inputs: &Inputs,
+    files: &Files,
     document: Option<&Document>,
     faults: &mut Vec<Fault>,
 ) {
     if let Some(path) = settings.tokens_file.clone() {
-        match Document::read(&path) {
+        match Document::read(&path, files) {
             Ok(mut file) => {
                 settings.tokens = tables::tokens(&mut file);
                 faults.append(&mut file.faults);

@@ -18,6 +18,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tine_worker::files::Files;
+
 use crate::exit::Exit;
 use crate::fault::{Fault, Origin};
 use crate::options::Opt;
@@ -148,12 +150,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads, merges and checks everything.
+    /// Reads, merges and checks everything. The same inputs and files with the same record give the same settings.
     ///
     /// # Errors
     /// All faults found, each with its place.
-    pub fn load(inputs: &Inputs) -> Result<Settings, ConfigError> {
-        load::load(inputs)
+    pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
+        load::load(inputs, files)
     }
 
     /// Where to listen: an inherited socket, else a unix socket, else TCP.

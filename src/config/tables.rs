@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use tine_worker::db::Pool;
+use tine_worker::files::Files;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -34,9 +35,10 @@ pub fn databases(
     value: &Spanned<DeValue<'_>>,
     settings: &mut Settings,
     environment: &BTreeMap<String, String>,
+    files: &Files,
 ) {
     for (name, table, span) in document.tables(value, "databases") {
-        let url = url(document, name.get_ref(), table, span, environment);
+        let url = url(document, name.get_ref(), table, span, environment, files);
         let mut database = Database {
             name: name.get_ref().to_string(),
             url,
@@ -92,6 +94,7 @@ fn url(
     table: &DeTable<'_>,
     span: Range<usize>,
     environment: &BTreeMap<String, String>,
+    files: &Files,
 ) -> Result<Secret, Box<Fault>> {
     let keys = ["url", "url_file", "url_env"];
     let given: Vec<_> = table
@@ -136,7 +139,8 @@ fn url(
             }),
         "url_file" => {
             let path = folder(document).join(text);
-            std::fs::read_to_string(&path)
+            files
+                .text(&path)
                 .map(|url| Secret::new(url.trim()))
                 .map_err(|error| {
                     let message = format!("can't read {}: {error}", path.display());

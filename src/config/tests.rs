@@ -51,10 +51,13 @@ fn flags(pairs: &[(&'static str, &[&str])]) -> BTreeMap<&'static str, Vec<String
 fn load(name: &str, text: &str) -> Result<Settings, ConfigError> {
     let folder = Folder::new(name);
     let file = Some(folder.write("tine.toml", text));
-    Settings::load(&Inputs {
-        file,
-        ..Inputs::default()
-    })
+    Settings::load(
+        &Inputs {
+            file,
+            ..Inputs::default()
+        },
+        &Files::disk(),
+    )
 }
 
 /// The faults of `text`, as shown to a file's reader.
@@ -69,10 +72,13 @@ fn faults(name: &str, text: &str) -> String {
 fn the_defaults() {
     let folder = Folder::new("defaults");
     let file = Some(folder.write("tine.toml", ""));
-    let settings = Settings::load(&Inputs {
-        file,
-        ..Inputs::default()
-    })
+    let settings = Settings::load(
+        &Inputs {
+            file,
+            ..Inputs::default()
+        },
+        &Files::disk(),
+    )
     .unwrap();
     assert_eq!(
         settings.listen(),
@@ -143,16 +149,19 @@ fn each_source_is_stronger_than_the_one_before() {
         "tine.toml",
         "workers = 2\nport = 2\nbacklog = 2\ntoolsets = [\"swf\", \"/abs\"]\n",
     );
-    let settings = Settings::load(&Inputs {
-        file: Some(file.clone()),
-        environment: environment(&[
-            ("TINE_PORT", "3"),
-            ("TINE_BACKLOG", "3"),
-            ("TINE_WORKERS", ""),
-            ("TINE_PATHS", "/a, /b/"),
-        ]),
-        flags: flags(&[("backlog", &["4"])]),
-    })
+    let settings = Settings::load(
+        &Inputs {
+            file: Some(file.clone()),
+            environment: environment(&[
+                ("TINE_PORT", "3"),
+                ("TINE_BACKLOG", "3"),
+                ("TINE_WORKERS", ""),
+                ("TINE_PATHS", "/a, /b/"),
+            ]),
+            flags: flags(&[("backlog", &["4"])]),
+        },
+        &Files::disk(),
+    )
     .unwrap();
     assert_eq!(
         (settings.workers, settings.port, settings.backlog),
@@ -188,10 +197,13 @@ fn the_file_can_be_named_by_the_environment() {
     let folder = Folder::new("named");
     let file = folder.write("other.toml", "port = 99");
     let environment = environment(&[("TINE_CONFIG", &file.display().to_string())]);
-    let settings = Settings::load(&Inputs {
-        environment,
-        ..Inputs::default()
-    })
+    let settings = Settings::load(
+        &Inputs {
+            environment,
+            ..Inputs::default()
+        },
+        &Files::disk(),
+    )
     .unwrap();
     assert_eq!((settings.port, settings.file), (99, Some(file)));
 
@@ -199,7 +211,7 @@ fn the_file_can_be_named_by_the_environment() {
         file: Some(folder.0.join("missing.toml")),
         ..Inputs::default()
     };
-    let error = Settings::load(&missing)
+    let error = Settings::load(&missing, &Files::disk())
         .map(|_| ())
         .unwrap_err()
         .to_string();
@@ -237,11 +249,14 @@ fn every_fault_is_reported_at_once() {
         "tine.toml",
         "workers = 0\nhost = 7\ntimeout_boot = \"soon\"\n",
     );
-    let error = Settings::load(&Inputs {
-        file: Some(file),
-        environment: environment(&[("TINE_PORT", "tcp://10.0.0.1:80"), ("TINE_BACKLOG", "x")]),
-        flags: flags(&[("paths", &["mcp"])]),
-    });
+    let error = Settings::load(
+        &Inputs {
+            file: Some(file),
+            environment: environment(&[("TINE_PORT", "tcp://10.0.0.1:80"), ("TINE_BACKLOG", "x")]),
+            flags: flags(&[("paths", &["mcp"])]),
+        },
+        &Files::disk(),
+    );
     let shown = error.map(|_| ()).unwrap_err().to_string();
     for part in [
         "expected a whole number from 1 to 64",
@@ -287,11 +302,14 @@ fn the_deadline_chain_names_both_settings() {
 fn a_slip_in_a_variable_is_a_warning() {
     let folder = Folder::new("variables");
     let file = Some(folder.write("tine.toml", ""));
-    let settings = Settings::load(&Inputs {
-        file,
-        environment: environment(&[("TINE_WORKER", "8")]),
-        ..Inputs::default()
-    })
+    let settings = Settings::load(
+        &Inputs {
+            file,
+            environment: environment(&[("TINE_WORKER", "8")]),
+            ..Inputs::default()
+        },
+        &Files::disk(),
+    )
     .unwrap();
     let [warning] = settings.warnings.as_slice() else {
         panic!("{:?}", settings.warnings)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tine::check;
 use tine_worker::catalog::{Catalog, LoadContext};
+use tine_worker::files::Files;
 
 use super::data;
 use crate::harness::database::connect;
@@ -17,7 +18,7 @@ fn every_tool_is_proven_against_the_generated_data() {
         ..LoadContext::default()
     };
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/toolsets/swf"));
-    let (catalog, faults) = Catalog::load(&[folder], &context);
+    let (catalog, faults) = Catalog::load(&[folder], &context, &Files::disk());
     assert!(faults.is_empty(), "{faults:#?}");
     let client = |name: &str| {
         (

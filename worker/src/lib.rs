@@ -12,6 +12,7 @@ mod connection;
 pub mod db;
 mod drain;
 mod event_loop;
+pub mod files;
 mod health;
 pub mod http;
 mod listener;

@@ -15,11 +15,14 @@ fn databases() {
          [databases.none]\nurl_env = \"TINE_NO_SUCH_URL\"\n",
     );
     let environment = environment(&[("SWF_URL", "postgres://bot:hunter3@swf:5433/swf")]);
-    let settings = Settings::load(&Inputs {
-        file: Some(file),
-        environment,
-        ..Inputs::default()
-    })
+    let settings = Settings::load(
+        &Inputs {
+            file: Some(file),
+            environment,
+            ..Inputs::default()
+        },
+        &Files::disk(),
+    )
     .unwrap();
     let [panda, swf, none] = settings.databases.as_slice() else {
         panic!("{:?}", settings.databases)
@@ -111,7 +114,7 @@ fn tokens() {
         environment: environment(&[("TINE_TOKEN", "other")]),
         ..Inputs::default()
     };
-    let settings = Settings::load(&inputs).unwrap();
+    let settings = Settings::load(&inputs, &Files::disk()).unwrap();
     let [bot, other] = settings.tokens.as_slice() else {
         panic!("{:?}", settings.tokens)
     };
@@ -130,7 +133,10 @@ fn tokens() {
         "tokens.toml",
         "[tokens.bot]\nsha256 = \"the-token-itself\"\ntolset = \"x\"\n[tokens.none]\n[token]\n",
     );
-    let shown = Settings::load(&inputs).map(|_| ()).unwrap_err().to_string();
+    let shown = Settings::load(&inputs, &Files::disk())
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
     for part in [
         "tokens.toml:2:1",
         "64 hexadecimal digits",

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use super::fault::{Fault, Faults, Source};
 use super::tool::Tool;
 use super::toolset::{Defaults, Toolset, Words};
 use super::toolset_file::{self, Selection, ToolsetFile, fits, is_toolset_name};
+use crate::files::{Entry, FileError, Files, Kind};
 
 /// What the configuration tells the catalog.
 #[derive(Debug, Clone)]
@@ -59,12 +59,16 @@ struct Folder {
     tools: Vec<Arc<Tool>>,
 }
 
-pub(crate) fn load(paths: &[PathBuf], context: &LoadContext) -> (Catalog, Vec<Fault>) {
+pub(crate) fn load(
+    paths: &[PathBuf],
+    context: &LoadContext,
+    files: &Files,
+) -> (Catalog, Vec<Fault>) {
     let mut faults = Vec::new();
     let mut folders = Vec::new();
     for path in paths {
-        for path in toolset_folders(path, &mut faults) {
-            folders.push(read_folder(&path, context, &mut faults));
+        for path in toolset_folders(path, files, &mut faults) {
+            folders.push(read_folder(&path, context, files, &mut faults));
         }
     }
     drop_duplicates(&mut folders, &mut faults);
@@ -94,23 +98,27 @@ pub(crate) fn load(paths: &[PathBuf], context: &LoadContext) -> (Catalog, Vec<Fa
 }
 
 /// The folder itself, if it holds tool files; else those of its folders that do.
-fn toolset_folders(path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
-    let entries = match entries(path) {
+fn toolset_folders(path: &Path, files: &Files, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    let entries = match files.folder(path) {
         Ok(entries) => entries,
         Err(error) => {
             faults.push(unreadable(path, &error));
             return Vec::new();
         }
     };
-    if entries.iter().any(|entry| is_tool_file(entry)) {
+    if entries.iter().any(is_tool_file) {
         return vec![path.to_owned()];
     }
-    let holds_tools = |folder: &PathBuf| entries_of(folder).iter().any(|entry| is_tool_file(entry));
-    let inner: Vec<PathBuf> = entries
-        .into_iter()
-        .filter(|entry| entry.is_dir())
-        .filter(holds_tools)
-        .collect();
+    let mut inner = Vec::new();
+    for entry in entries {
+        if entry.kind == Kind::Folder
+            && entries_of(&entry.path, files, faults)
+                .iter()
+                .any(is_tool_file)
+        {
+            inner.push(entry.path);
+        }
+    }
     if inner.is_empty() {
         let source = Source::new(path.to_owned(), String::new());
         faults.push(
@@ -121,32 +129,31 @@ fn toolset_folders(path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
     inner
 }
 
-fn entries_of(path: &Path) -> Vec<PathBuf> {
-    entries(path).unwrap_or_default()
+/// Empty when it can't be read: a folder among folders need not be a toolset.
+fn entries_of(path: &Path, files: &Files, faults: &mut Vec<Fault>) -> Vec<Entry> {
+    files.folder(path).unwrap_or_else(|error| {
+        if !matches!(error, FileError::System(_)) {
+            faults.push(unreadable(path, &error));
+        }
+        Vec::new()
+    })
 }
 
-fn entries(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut list = fs::read_dir(path)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<Vec<_>, _>>()?;
-    list.sort();
-    Ok(list)
-}
-
-fn is_tool_file(path: &Path) -> bool {
-    let hidden = path
+fn is_tool_file(entry: &Entry) -> bool {
+    let hidden = entry
+        .path
         .file_name()
         .and_then(OsStr::to_str)
         .is_none_or(|name| name.starts_with('.'));
     !hidden
-        && path.is_file()
+        && entry.kind == Kind::File
         && matches!(
-            path.extension().and_then(OsStr::to_str),
+            entry.path.extension().and_then(OsStr::to_str),
             Some("sql" | "toml")
         )
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
+fn unreadable(path: &Path, error: &FileError) -> Fault {
     Fault::error(
         &Source::new(path.to_owned(), String::new()),
         0..0,
@@ -154,9 +161,15 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
     )
 }
 
-fn read_folder(path: &Path, context: &LoadContext, faults: &mut Vec<Fault>) -> Folder {
-    let name = path
-        .canonicalize()
+fn read_folder(
+    path: &Path,
+    context: &LoadContext,
+    files: &Files,
+    faults: &mut Vec<Fault>,
+) -> Folder {
+    let entries = entries_of(path, files, faults);
+    let name = files
+        .canonical(path)
         .ok()
         .and_then(|path| path.file_name().and_then(OsStr::to_str).map(str::to_owned))
         .unwrap_or_default();
@@ -166,12 +179,13 @@ fn read_folder(path: &Path, context: &LoadContext, faults: &mut Vec<Fault>) -> F
         defaults: Defaults::default(),
         ..ToolsetFile::default()
     };
-    if toolset_path.is_file()
-        && let Some(text) = read_text(&toolset_path, faults)
+    let is_toolset_file = |entry: &Entry| entry.path == toolset_path && entry.kind == Kind::File;
+    if entries.iter().any(is_toolset_file)
+        && let Some(text) = read_text(&toolset_path, files, faults)
     {
         source = Source::new(toolset_path, text);
         let mut found = Faults::new(source.clone());
-        file = toolset_file::read(&Defaults::default(), &context.databases, &mut found);
+        file = toolset_file::read(&Defaults::default(), &context.databases, files, &mut found);
         if let Some(timeout) = &file.timeout
             && timeout.value > context.max_timeout
         {
@@ -206,11 +220,11 @@ fn read_folder(path: &Path, context: &LoadContext, faults: &mut Vec<Fault>) -> F
         databases: context.databases.clone(),
     };
     let mut tools = Vec::new();
-    for path in entries_of(path).iter().filter(|path| is_tool_file(path)) {
-        if path.file_name() == Some(OsStr::new(TOOLSET_FILE)) {
+    for entry in entries.iter().filter(|entry| is_tool_file(entry)) {
+        if entry.path.file_name() == Some(OsStr::new(TOOLSET_FILE)) {
             continue;
         }
-        if let Some(tool) = read_tool(path, &setting, faults) {
+        if let Some(tool) = read_tool(&entry.path, &setting, files, faults) {
             tools.push(Arc::new(tool));
         }
     }
@@ -223,8 +237,13 @@ fn read_folder(path: &Path, context: &LoadContext, faults: &mut Vec<Fault>) -> F
     }
 }
 
-fn read_tool(path: &Path, setting: &Setting, faults: &mut Vec<Fault>) -> Option<Tool> {
-    let text = read_text(path, faults)?;
+fn read_tool(
+    path: &Path,
+    setting: &Setting,
+    files: &Files,
+    faults: &mut Vec<Fault>,
+) -> Option<Tool> {
+    let text = read_text(path, files, faults)?;
     let source = Source::new(path.to_owned(), text);
     let name = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
     let (tool, mut found) = match path.extension().and_then(OsStr::to_str) {
@@ -235,14 +254,10 @@ fn read_tool(path: &Path, setting: &Setting, faults: &mut Vec<Fault>) -> Option<
     tool
 }
 
-fn read_text(path: &Path, faults: &mut Vec<Fault>) -> Option<String> {
-    match fs::read_to_string(path) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            faults.push(unreadable(path, &error));
-            None
-        }
-    }
+fn read_text(path: &Path, files: &Files, faults: &mut Vec<Fault>) -> Option<String> {
+    let text = files.text(path);
+    text.map_err(|error| faults.push(unreadable(path, &error)))
+        .ok()
 }
 
 /// A tool's name is one in the whole catalog: the default toolset has all of them.

@@ -66,6 +66,8 @@ pub use tool::{Annotations, Kind, Sql, Tool};
 pub use toolset::{Era, Toolset};
 pub use wrap::Variant;
 
+use crate::files::Files;
+
 /// All tools, immutable: a reload makes a new one.
 pub struct Catalog {
     default: Toolset,
@@ -85,8 +87,12 @@ impl fmt::Debug for Catalog {
 impl Catalog {
     /// Reads toolset folders (or folders of such folders). Every fault of every file is returned; a tool whose file
     /// has an error is left out.
-    pub fn load(folders: &[PathBuf], context: &LoadContext) -> (Catalog, Vec<Fault>) {
-        load::load(folders, context)
+    pub fn load(
+        folders: &[PathBuf],
+        context: &LoadContext,
+        files: &Files,
+    ) -> (Catalog, Vec<Fault>) {
+        load::load(folders, context, files)
     }
 
     /// A toolset by its name; `None` names the one with all tools.

@@ -11,6 +11,7 @@ use super::failure;
 use super::fault::Faults;
 use super::table::{self, At, Table};
 use super::toolset::{Defaults, Words};
+use crate::files::{FileError, Files};
 
 /// A named selection of a folder's tools.
 #[derive(Debug, Clone)]
@@ -31,7 +32,12 @@ pub(crate) struct ToolsetFile {
     pub selections: Vec<Selection>,
 }
 
-pub(crate) fn read(defaults: &Defaults, databases: &[String], faults: &mut Faults) -> ToolsetFile {
+pub(crate) fn read(
+    defaults: &Defaults,
+    databases: &[String],
+    files: &Files,
+    faults: &mut Faults,
+) -> ToolsetFile {
     let text = faults.source.text.clone();
     let mut file = ToolsetFile {
         defaults: defaults.clone(),
@@ -49,13 +55,17 @@ pub(crate) fn read(defaults: &Defaults, databases: &[String], faults: &mut Fault
     }
     file.timeout = table.duration("timeout", faults);
     if let Some(zone) = table.string("time_zone", faults) {
-        match TimeZone::get(&zone.value) {
+        match files.zone(&zone.value) {
             Ok(found) => file.zone = Some(found),
-            Err(_) => faults.error_with(
+            Err(FileError::Other(_)) => faults.error_with(
                 zone.span,
                 format!("the time zone `{}` is not known here", zone.value),
                 "write a name of the tz database, such as UTC or Europe/Paris; the system's tzdata holds them",
             ),
+            Err(error) => {
+                let message = format!("the time zone `{}` can't be read: {error}", zone.value);
+                faults.error(zone.span, message);
+            }
         }
     }
     common(&mut file.defaults, &mut table, faults);
@@ -275,7 +285,12 @@ mod tests {
     fn the_whole_file_is_read_and_every_fault_told() {
         let read_text = |text: &str| {
             let mut faults = Faults::new(Source::new("_toolset.toml".into(), text.to_owned()));
-            let file = read(&Defaults::default(), &["swf".to_owned()], &mut faults);
+            let file = read(
+                &Defaults::default(),
+                &["swf".to_owned()],
+                &Files::disk(),
+                &mut faults,
+            );
             (
                 file,
                 faults

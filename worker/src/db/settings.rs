@@ -1,15 +1,14 @@
 //! A database as the operator configured it: a connection string in libpq's two forms, and the pool's own numbers.
-//! Reads files of certificates; knows nothing of sockets.
+//! Reads files of certificates, through [`Files`]; knows nothing of sockets.
 
 mod url;
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::unistd::{Uid, User};
 use postgres::Config;
 use postgres::config::{
     ChannelBinding, Host, LoadBalanceHosts, SslMode, SslNegotiation, TargetSessionAttrs,
@@ -19,6 +18,7 @@ use rustls::pki_types::ServerName;
 use super::pool::Pool;
 use super::socket::{Address, Keepalive};
 use super::tls::{Roots, Tls, Verify};
+use crate::files::{FileError, Files};
 
 /// Where Debian's PostgreSQL keeps its Unix socket: libpq's default host there.
 const DEFAULT_HOST: &str = "/var/run/postgresql";
@@ -144,7 +144,16 @@ impl std::error::Error for SettingsError {}
 impl Settings {
     /// Understands a `postgresql://` URL or a `key=value` string as libpq does (PostgreSQL manual, 34.1.1 "Connection
     /// Strings"), for the parameters that `postgres::Config` knows and `sslmode=verify-ca|verify-full` and `sslrootcert`.
-    pub fn parse(name: &str, url: &str, options: &Options) -> Result<Settings, SettingsError> {
+    /// What they refer to is read now, through `files`: a pool never reads a file.
+    ///
+    /// # Errors
+    /// What of the string, the options or the files can't be used.
+    pub fn parse(
+        name: &str,
+        url: &str,
+        options: &Options,
+        files: &Files,
+    ) -> Result<Settings, SettingsError> {
         let fail = |message: String| SettingsError {
             database: name.to_string(),
             message,
@@ -187,16 +196,20 @@ impl Settings {
             ));
         }
         let tls = if needs_tls {
-            Some(Arc::new(
-                Tls::new(verify, &parts.roots(verify), required, direct).map_err(fail)?,
-            ))
+            let roots = parts.roots(verify, files).map_err(fail)?;
+            let tls = Tls::new(verify, &roots, required, direct, files).map_err(fail)?;
+            Some(Arc::new(tls))
         } else {
             None
         };
         let user = match config.get_user() {
             Some(user) => user.to_string(),
-            None => operating_system_user()
-                .ok_or_else(|| fail("the connection string names no user".to_string()))?,
+            None => files.user().map_err(|fault| {
+                fail(match fault {
+                    FileError::Unrecorded => format!("the user's name is not known: {fault}"),
+                    _ => "the connection string names no user".to_string(),
+                })
+            })?,
         };
         let login = Login {
             database: config.get_dbname().unwrap_or(&user).to_string(),
@@ -236,13 +249,6 @@ fn describe(fault: &postgres::Error) -> String {
         .map(|source| format!(": {source}"))
         .unwrap_or_default();
     format!("the connection string cannot be read{detail}")
-}
-
-fn operating_system_user() -> Option<String> {
-    User::from_uid(Uid::effective())
-        .ok()
-        .flatten()
-        .map(|user| user.name)
 }
 
 /// Pairs hosts, addresses and ports as libpq does: lists of equal length, or one port for all.
@@ -323,20 +329,28 @@ impl Target {
     }
 }
 
+fn exists(file: &Path, files: &Files) -> Result<bool, String> {
+    files
+        .exists(file)
+        .map_err(|fault| format!("{} cannot be looked for: {fault}", file.display()))
+}
+
 impl url::Parts {
     /// Where certificates of authorities come from, by libpq's order.
-    fn roots(&self, verify: Verify) -> Roots {
-        match self.root_certificate.as_deref() {
+    fn roots(&self, verify: Verify, files: &Files) -> Result<Roots, String> {
+        Ok(match self.root_certificate.as_deref() {
             Some("system") => Roots::System,
             Some(path) => Roots::File(PathBuf::from(path)),
             None if verify == Verify::Nothing => Roots::None,
             None => {
                 let file = std::env::var_os("HOME")
                     .map(|home| PathBuf::from(home).join(".postgresql/root.crt"));
-                file.filter(|file| file.exists())
-                    .map_or(Roots::System, Roots::File)
+                match file {
+                    Some(file) if exists(&file, files)? => Roots::File(file),
+                    _ => Roots::System,
+                }
             }
-        }
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 
 fn parse(url: &str) -> Result<Settings, SettingsError> {
-    Settings::parse("main", url, &Options::default())
+    Settings::parse("main", url, &Options::default(), &Files::disk())
 }
 
 #[test]
@@ -162,6 +162,6 @@ fn faults_name_the_database_and_keep_the_password() {
         connections: 0,
         ..Options::default()
     };
-    assert!(Settings::parse("main", "user=x", &options).is_err());
+    assert!(Settings::parse("main", "user=x", &options, &Files::disk()).is_err());
     assert!(!format!("{:?}", parse("user=bot password=hunter2").unwrap()).contains("hunter2"));
 }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::db::settings::Options;
+use crate::files::Files;
 
 fn settings(url: &str) -> Settings {
-    Settings::parse("main", url, &Options::default()).unwrap()
+    Settings::parse("main", url, &Options::default(), &Files::disk()).unwrap()
 }
 
 fn begin(url: &str, encrypt: bool) -> (Startup, Next, BytesMut) {

@@ -2,7 +2,7 @@
 //! sockets or messages.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,6 +15,8 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::files::Files;
 
 /// What must be proven of the server's certificate (libpq's sslmode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,18 +56,20 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the roots. An error says which file and what to do.
+    /// Reads the roots, once and for good. An error says which file and what to do.
     pub(super) fn new(
         verify: Verify,
         roots: &Roots,
         required: bool,
         direct: bool,
+        files: &Files,
     ) -> Result<Tls, String> {
         let provider = Arc::new(ring::default_provider());
+        let (roots, pinned) = load(roots, files)?;
         let verifier = ServerProof {
             verify,
-            roots: load(roots)?,
-            pinned: pinned(roots)?,
+            roots,
+            pinned,
             provider: Arc::clone(&provider),
         };
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -97,46 +101,49 @@ impl Tls {
     }
 }
 
-fn load(roots: &Roots) -> Result<RootCertStore, String> {
+/// The authorities, and the certificates of a root file: they may be the server's own, a self-signed certificate being
+/// its own authority.
+fn load(
+    roots: &Roots,
+    files: &Files,
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
     let mut store = RootCertStore::empty();
+    let mut pinned = Vec::new();
     match roots {
         Roots::None => {}
         Roots::System => {
-            let found = rustls_native_certs::load_native_certs();
-            store.add_parsable_certificates(found.certs);
+            let found = files.system_roots().map_err(|fault| {
+                format!("the system's root certificates cannot be read: {fault}")
+            })?;
+            store.add_parsable_certificates(found);
             if store.is_empty() {
                 return Err("the system has no root certificates; install ca-certificates or set sslrootcert".to_string());
             }
         }
         Roots::File(path) => {
-            for certificate in certificates(path)? {
+            pinned = certificates(path, files)?;
+            for certificate in &pinned {
                 // A certificate without the form of an authority can still be trusted as itself.
-                let _ = store.add(certificate);
+                let _ = store.add(certificate.clone());
             }
         }
     }
-    Ok(store)
+    Ok((store, pinned))
 }
 
-/// The certificates of a root file may be the server's own: a self-signed certificate is its own authority.
-fn pinned(roots: &Roots) -> Result<Vec<CertificateDer<'static>>, String> {
-    match roots {
-        Roots::File(path) => certificates(path),
-        _ => Ok(Vec::new()),
-    }
-}
-
-fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
-    let fail = |fault: rustls::pki_types::pem::Error| {
+fn certificates(path: &Path, files: &Files) -> Result<Vec<CertificateDer<'static>>, String> {
+    let fail = |fault: &dyn fmt::Display| {
         format!(
             "the root certificates of sslrootcert cannot be read from {}: {fault}",
             path.display()
         )
     };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(fail)?
+    let pem = files
+        .read(path)
+        .map_err(|fault| fail(&format_args!("I/O error: {fault}")))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(fail)?;
+        .map_err(|fault| fail(&fault))?;
     if found.is_empty() {
         return Err(format!(
             "{} has no certificate in PEM form; give sslrootcert a file that has",

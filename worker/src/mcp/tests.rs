@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::catalog::{Catalog, LoadContext};
+use crate::files::Files;
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
@@ -46,7 +47,7 @@ fn fixture(name: &str) -> Fixture {
         std::fs::write(folder.join(file), text).unwrap();
     }
     let context = LoadContext::default();
-    let (catalog, faults) = Catalog::load(std::slice::from_ref(&folder), &context);
+    let (catalog, faults) = Catalog::load(std::slice::from_ref(&folder), &context, &Files::disk());
     assert!(faults.is_empty(), "{faults:?}");
     let server = ServerInfo {
         name: "test".into(),

@@ -240,7 +240,11 @@ fn folders_of_toolsets_and_double_names() {
     std::fs::write(second.join("b.sql"), GOOD).unwrap();
     std::fs::write(second.join("c.sql"), GOOD).unwrap();
     std::fs::create_dir(root.join("empty")).unwrap();
-    let (catalog, faults) = Catalog::load(std::slice::from_ref(&root), &LoadContext::default());
+    let (catalog, faults) = Catalog::load(
+        std::slice::from_ref(&root),
+        &LoadContext::default(),
+        &Files::disk(),
+    );
     assert_eq!(
         catalog.toolset_names().collect::<Vec<_>>(),
         ["bench", "extra"]
@@ -254,9 +258,17 @@ fn folders_of_toolsets_and_double_names() {
         "{}",
         faults[0].message
     );
-    let (_, faults) = Catalog::load(&[root.join("empty")], &LoadContext::default());
+    let (_, faults) = Catalog::load(
+        &[root.join("empty")],
+        &LoadContext::default(),
+        &Files::disk(),
+    );
     assert!(faults[0].message.contains("no tool files here"));
-    let (_, faults) = Catalog::load(&[root.join("missing")], &LoadContext::default());
+    let (_, faults) = Catalog::load(
+        &[root.join("missing")],
+        &LoadContext::default(),
+        &Files::disk(),
+    );
     assert!(faults[0].message.contains("can't be read"));
 }
 
@@ -272,7 +284,7 @@ fn long_lists_have_pages() {
         page_size: 2,
         ..LoadContext::default()
     };
-    let (catalog, _) = Catalog::load(std::slice::from_ref(&folder.0), &context);
+    let (catalog, _) = Catalog::load(std::slice::from_ref(&folder.0), &context, &Files::disk());
     let toolset = catalog.toolset(None).unwrap();
     let mut names = Vec::new();
     let mut cursor: Option<String> = None;
@@ -367,7 +379,11 @@ fn project() -> PathBuf {
 #[test]
 fn the_project_s_own_toolsets_load() {
     for folder in ["toolsets", "tests/conformance/toolset", "benches/toolset"] {
-        let (catalog, faults) = Catalog::load(&[project().join(folder)], &LoadContext::default());
+        let (catalog, faults) = Catalog::load(
+            &[project().join(folder)],
+            &LoadContext::default(),
+            &Files::disk(),
+        );
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert!(told.is_empty(), "{told:#?}");
         assert!(!catalog.tools().is_empty());

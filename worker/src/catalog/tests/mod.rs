@@ -14,6 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::files::Files;
 
 /// A folder of tool files that goes when the test ends.
 pub struct Folder(PathBuf);
@@ -37,7 +38,7 @@ impl Folder {
             databases: vec!["main".to_owned(), "other".to_owned()],
             ..LoadContext::default()
         };
-        Catalog::load(std::slice::from_ref(&self.0), &context)
+        Catalog::load(std::slice::from_ref(&self.0), &context, &Files::disk())
     }
 }
 
