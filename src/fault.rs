@@ -68,6 +68,23 @@ impl Fault {
         }
     }
 
+    /// The fault in one line, for a log: where, what, what to do.
+    pub fn line(&self) -> String {
+        let place = match &self.origin {
+            Origin::File { path, text, span } => {
+                let before = text.get(..span.start).unwrap_or(text);
+                let line = before.matches('\n').count() + 1;
+                format!("{}:{line}: ", path.display())
+            }
+            Origin::Variable(name) => format!("{name} (environment): "),
+            Origin::Flag(flag) => format!("--{flag}: "),
+            Origin::Nowhere => String::new(),
+        };
+        let help = self.help.as_ref();
+        let help = help.map_or_else(String::new, |help| format!(" ({help})"));
+        format!("{place}{}{help}", self.message)
+    }
+
     /// The fault as text of several lines without a line end after the last, coloured for a terminal or not.
     pub fn render(&self, colour: bool) -> String {
         let level = match self.severity {

@@ -65,13 +65,12 @@ enum Style {
     Journal,
 }
 
-/// Begins logging at `level`, one of `off`, `error`, `warn`, `info`, `debug`, `trace`. A second call changes nothing.
+/// Begins logging at `level`, one of `off`, `error`, `warn`, `info`, `debug`, `trace`. A second call changes only the level.
 pub fn start(level: &str) {
     let style = style();
-    let level = level.parse().unwrap_or(LevelFilter::Info);
     let mut builder = env_logger::Builder::new();
     builder
-        .filter_level(level)
+        .filter_level(LevelFilter::Trace)
         .target(Target::Pipe(Box::new(Lines)))
         .write_style(WriteStyle::Never)
         .format(move |out, record| {
@@ -91,6 +90,12 @@ pub fn start(level: &str) {
         });
     // Only tests start a logger twice.
     let _ = builder.try_init();
+    set_level(level);
+}
+
+/// Logs at this level from now on.
+pub fn set_level(level: &str) {
+    log::set_max_level(level.parse().unwrap_or(LevelFilter::Info));
 }
 
 /// The whole line with its end.

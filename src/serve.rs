@@ -1,222 +1,152 @@
 //! `tine serve`: from checked settings to a running pool. Everything that can be wrong with configuration, tools or address is
 //! found here, before the first fork; the tools are loaded once, so that all workers of a generation share them and their memory.
 
+mod generation;
+mod tools;
+
 use std::fmt::Display;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use tine_master::listen::{descriptor, inherited};
-use tine_master::{Address, BindError, Hooks, Local, bind};
+use tine_master::{
+    Address, BindError, Check, Handover, Local, Program, Service, Start, bind, resume,
+};
 use tine_scoreboard::Scoreboard;
-use tine_worker::catalog::Catalog;
 use tine_worker::files::Files;
-use tine_worker::settings::{Deadlines, Health, Limits};
-use tine_worker::{Boot, auth, http, mcp};
 
-use crate::config::token::Token;
-use crate::config::{Listen, Settings};
+use crate::config::{Inputs, Listen, Settings};
 use crate::exit::Exit;
-use crate::fault::Severity;
 use crate::logging::{self, Role};
-use crate::{parts, terminal};
+use crate::terminal;
+use generation::{Generation, Refusal};
+use tools::Tools;
 
-/// Requests on one connection before it is closed: bounds what a long-lived client can pin to one worker (nginx's default).
-const KEEP_ALIVE_REQUESTS: u32 = 1000;
-/// The health of the process.
-const HEALTH: &str = "/health";
-
-/// Serves until told to stop. `announce` hears where, once nothing is left that could be wrong.
-pub fn run(settings: &Settings, files: &Files, announce: impl FnOnce(&str)) -> Exit {
+/// Serves until told to stop. `announce` hears where, once nothing is left that could be wrong. `program` is how an upgrade
+/// starts this again.
+pub fn run(
+    inputs: Inputs,
+    settings: Settings,
+    files: &Files,
+    program: Option<Program>,
+    announce: impl FnOnce(&Settings, &str),
+) -> Exit {
     logging::start(&settings.log_level);
-    match prepare(settings, files) {
-        Ok(prepared) => start(settings, prepared, announce),
-        Err(exit) => exit,
-    }
-}
-
-struct Prepared {
-    worker: tine_worker::Settings,
-    listener: tine_master::Listener,
-    board: &'static Scoreboard,
-    master: tine_master::Settings,
-}
-
-// The reason for a failure has been printed.
-fn prepare(settings: &Settings, files: &Files) -> Result<Prepared, Exit> {
-    let catalog = load_catalog(settings, files)?;
-    let worker = worker_settings(settings, files, Arc::new(catalog))?;
-    let master = master_settings(settings);
+    let started = settings.clone();
+    let generation = match Generation::of(settings, files) {
+        Ok(generation) => generation,
+        Err(refusal) => return refused(&refusal),
+    };
+    terminal::print_faults(&generation.warnings);
     let fail = |error: &dyn Display, exit| {
         terminal::print_error(error.to_string());
         exit
     };
-    master
-        .check()
-        .map_err(|error| fail(&error, Exit::Configuration))?;
-    let slots = master.max_workers * 2;
-    let board = Scoreboard::create(slots, settings.limit_concurrency);
-    let board = board.map_err(|error| fail(&error, Exit::Internal))?;
-    let listener = address(settings).and_then(|address| bind(address, settings.backlog));
-    let listener = listener.map_err(|error| fail(&error, Exit::CannotBind))?;
-    Ok(Prepared {
-        worker,
-        listener,
-        board,
-        master,
-    })
-}
-
-fn start(settings: &Settings, prepared: Prepared, announce: impl FnOnce(&str)) -> Exit {
-    let Prepared {
-        worker,
-        listener,
-        board,
-        master,
-    } = prepared;
+    let slots = generation.master.max_workers * 2;
+    let board = match Scoreboard::create(slots, started.limit_concurrency) {
+        Ok(board) => board,
+        Err(error) => return fail(&error, Exit::Internal),
+    };
+    let listener = match address(&started).and_then(|address| bind(address, started.backlog)) {
+        Ok(listener) => listener,
+        Err(error) => return fail(&error, Exit::CannotBind),
+    };
     logging::set_role(Role::Master);
-    let local = match listener.local() {
+    let place = match listener.local() {
         Local::Tcp(address) => format!(
             "http://{address}{}",
-            settings.paths.first().map_or("", String::as_str)
+            started.paths.first().map_or("", String::as_str)
         ),
         local => local.to_string(),
     };
-    announce(&local);
-    let (tools, workers) = (worker.catalog.tools().len(), master.workers);
-    let worker = Arc::new(worker);
-    let jitter = settings.limit_max_requests_jitter;
-    let hooks = Hooks {
-        ready: Box::new(move || {
-            log::info!("serving {tools} tools at {local} with {workers} workers")
-        }),
-        ..Hooks::default()
+    announce(&started, &place);
+    let mut tools = Tools::new(inputs, started, generation);
+    tools.place = place;
+    let start = Start {
+        settings: tools.adopted().settings,
+        board,
+        listener,
+        proven: files.snapshot(),
+        program,
     };
-    let body = |child: tine_master::Child| {
-        let slot = u16::try_from(child.slot).unwrap_or(u16::MAX);
-        logging::set_role(Role::Worker {
-            slot,
-            generation: child.generation,
-        });
-        let mut settings = Arc::clone(&worker);
-        if let Some(requests) = settings.limits.requests {
-            // Spread by process id, so that workers which began together do not end together.
-            let spread = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
-            Arc::make_mut(&mut settings).limits.requests = Some(
-                requests
-                    + if jitter == 0 {
-                        0
-                    } else {
-                        spread % (jitter + 1)
-                    },
-            );
-        }
-        tine_worker::run(Boot {
-            settings,
-            slot: child.slot,
-            board: child.board,
-            listener: child.listener,
-            control: child.control,
-        })
-    };
-    Exit::from_master(tine_master::run(master, board, listener, body, hooks))
+    Exit::from_master(tine_master::run(start, tools))
 }
 
-// All faults are printed. A tool that is wrong would be missing from every bot's list, so nothing is served.
-fn load_catalog(settings: &Settings, files: &Files) -> Result<Catalog, Exit> {
-    let (catalog, mut faults) = parts::catalog(settings, files);
-    faults.extend(parts::unknown_toolsets(settings, &catalog));
-    terminal::print_faults(&faults);
-    if faults.iter().any(|fault| fault.severity == Severity::Error) {
+fn refused(refusal: &Refusal) -> Exit {
+    terminal::print_faults(&refusal.faults);
+    if refusal.tools {
         terminal::print_error(
             "not serving: a tool file or the name of a toolset is wrong (`tine check` tells the same, and more)",
         );
-        return Err(Exit::Configuration);
     }
-    Ok(catalog)
+    refusal.exit
 }
 
-fn worker_settings(
-    settings: &Settings,
-    files: &Files,
-    catalog: Arc<Catalog>,
-) -> Result<tine_worker::Settings, Exit> {
-    let databases = parts::databases(settings, files).map_err(|error| {
-        terminal::print_config_error(&error);
-        error.exit()
-    })?;
-    Ok(tine_worker::Settings {
-        limits: Limits {
-            concurrency: settings.limit_concurrency,
-            connections: settings.limit_connections,
-            requests: (settings.limit_max_requests > 0).then_some(settings.limit_max_requests),
-            keep_alive_requests: KEEP_ALIVE_REQUESTS,
-        },
-        deadlines: Deadlines {
-            head: settings.timeout_head,
-            keep_alive: settings.timeout_keep_alive,
-            request: settings.timeout_request,
-            queue: settings.timeout_queue,
-            drain: settings.timeout_graceful_shutdown,
-        },
-        http: http::Limits {
-            head_bytes: settings.limit_head_size,
-            body_bytes: settings.limit_body_size,
-            ..http::Limits::default()
-        },
-        paths: settings.paths.clone(),
-        health: Health {
-            path: HEALTH.to_owned(),
-            database_path: settings.health_path.clone(),
-            databases: settings
-                .health_databases()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            service: settings
-                .health_service
-                .clone()
-                .unwrap_or_else(|| settings.server_name.clone()),
-        },
-        allowed: auth::Allowed {
-            hosts: settings.allowed_hosts.clone(),
-            origins: settings.allowed_origins.clone(),
-        },
-        tokens: auth::Tokens(settings.tokens.iter().map(token).collect()),
-        server: mcp::ServerInfo {
-            name: settings.server_name.clone(),
-            title: settings.server_title.clone(),
-            version: settings.server_version.clone(),
-        },
-        instructions: settings.instructions.clone(),
-        caching: mcp::Caching {
-            ttl_ms: u64::try_from(settings.list_ttl.as_millis()).unwrap_or(u64::MAX),
-            public: !settings.list_is_private(),
-        },
-        databases,
-        catalog,
-        default_toolset: settings.default_toolset.clone(),
-    })
-}
-
-fn token(token: &Token) -> auth::Token {
-    auth::Token {
-        name: token.name.clone(),
-        sha256: token.sha256,
-        user: token.user.clone(),
-        toolset: token.toolset.clone(),
+/// What this process is to do when a master has started it, and nobody else: check whether it could take over, or take over.
+/// `None`: nothing of the kind.
+pub fn ordered(inputs: &Inputs) -> Option<Exit> {
+    let orders = Check::requested().and_then(|check| Ok((check, Handover::received()?)));
+    match orders {
+        Ok((None, None)) => None,
+        Ok((Some(check), _)) => Some(answer(inputs, check)),
+        Ok((None, Some(handover))) => Some(take_over(inputs.clone(), handover)),
+        Err(text) => {
+            logging::start("info");
+            log::error!("{text}");
+            Some(Exit::Internal)
+        }
     }
 }
 
-fn master_settings(settings: &Settings) -> tine_master::Settings {
-    tine_master::Settings {
-        workers: settings.workers,
-        max_workers: settings
-            .workers
-            .max(tine_master::Settings::default().max_workers),
-        boot_timeout: settings.timeout_boot,
-        heartbeat_timeout: settings.timeout_heartbeat,
-        ..tine_master::Settings::default()
-    }
-    .with_drain(settings.timeout_graceful_shutdown)
+fn answer(inputs: &Inputs, check: Check) -> Exit {
+    logging::start("info");
+    let files = Files::disk();
+    let read = match Generation::load(inputs, &files) {
+        Ok(generation) => {
+            Tools::new(inputs.clone(), generation.settings.clone(), generation).read()
+        }
+        Err(refusal) => Err(refusal.line()),
+    };
+    Exit::from_master(check.answer(read))
+}
+
+/// Goes on where the program before this one left off.
+fn take_over(inputs: Inputs, handover: Handover) -> Exit {
+    logging::start("info");
+    logging::set_role(Role::Master);
+    let load = |bytes: &[u8]| {
+        let files = Files::held(bytes).map_err(|error| error.to_string())?;
+        Generation::load(&inputs, &files).map_err(|refusal| refusal.line())
+    };
+    // The settings that the server started with are those of the program before, as far as they are fixed.
+    let (generation, started) = match (load(&handover.proven), load(handover.previous())) {
+        (Ok(generation), Ok(before)) => (generation, before.settings),
+        (Ok(generation), Err(_)) => {
+            let started = generation.settings.clone();
+            (generation, started)
+        }
+        (Err(text), _) => return Exit::from_master(handover.give_back(&text)),
+    };
+    let mut tools = Tools::new(inputs, started, generation);
+    let proven = handover.proven.clone();
+    let adopted = tools.adopt(&proven);
+    Exit::from_master(resume(handover, adopted, tools))
+}
+
+/// This program as it was started, for an upgrade. The path is where it was found, so that a link or a package that is replaced
+/// leads to the new binary.
+pub fn program() -> Option<Program> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let name = PathBuf::from(arguments.first()?);
+    let path = if name.components().count() > 1 {
+        std::path::absolute(name).ok()?
+    } else {
+        let folders = std::env::var_os("PATH")?;
+        let mut found = std::env::split_paths(&folders).map(|folder| folder.join(&name));
+        found
+            .find(|path| path.is_file())
+            .or_else(|| std::env::current_exe().ok())?
+    };
+    Some(Program { path, arguments })
 }
 
 fn address(settings: &Settings) -> Result<Address, BindError> {

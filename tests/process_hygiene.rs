@@ -77,9 +77,10 @@ fn workers_hold_the_listener_and_nothing_else_of_their_siblings() {
     }
 }
 
-/// The test's own pipe; one epoll instance in two handles; the listener, the control socket, and the pair that signals
+/// The scoreboard; the test's own pipe; one epoll instance in two handles; the listener, the control socket, and the pair that signals
 /// come through, one end of it once for each of two signals.
-const WORKER_HOLDS: [&str; 8] = [
+const WORKER_HOLDS: [&str; 9] = [
+    "/memfd:tine-scoreboard (deleted)",
     "anon_inode:[eventpoll]",
     "anon_inode:[eventpoll]",
     "pipe",

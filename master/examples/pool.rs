@@ -14,7 +14,10 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use tine_master::{Address, Child, Hooks, Listener, Settings, bind, exit, listen, run};
+use tine_master::{
+    Address, Adopted, Check, Child, Handover, Listener, Program, Service, Settings, Start, bind,
+    exit, listen, resume, run,
+};
 use tine_scoreboard::control::{Channel, Received, RecycleReason, ToMaster, ToWorker};
 use tine_scoreboard::{Phase, Scoreboard, monotonic_ns};
 
@@ -36,24 +39,134 @@ fn main() -> ExitCode {
     let _ = log::set_logger(&Lines);
     log::set_max_level(log::LevelFilter::Debug);
     let options: Vec<String> = std::env::args().skip(1).collect();
-    let option = |key: &str| {
-        options.iter().find_map(|option| {
-            option
-                .split_once('=')
-                .filter(|(name, _)| *name == key)
-                .map(|(_, value)| value)
-        })
+    let mut service = Example {
+        unix: option(&options, "listen").is_some_and(|place| place.contains('/')),
+        options,
+        generation: Vec::new(),
     };
+    match Check::requested() {
+        Ok(None) => {}
+        Ok(Some(check)) => return ExitCode::from(check.answer(service.read())),
+        Err(error) => panic!("{error}"),
+    }
+    match Handover::received() {
+        Ok(None) => start(service),
+        Ok(Some(handover)) => {
+            let adopted = service.adopt(&handover.proven);
+            println!("executed");
+            ExitCode::from(resume(handover, adopted, service))
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn start(mut service: Example) -> ExitCode {
+    let options = service.options.clone();
+    let listener = match open(option(&options, "listen").unwrap_or("127.0.0.1:0")) {
+        Ok(listener) => listener,
+        Err(error) => {
+            log::error!("{error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    println!("bound {}", listener.local());
+    if let Some(script) = option(&options, "stranger") {
+        // A child that is none of the master's workers, as the first process of a container inherits them.
+        #[expect(clippy::zombie_processes, reason = "the master must reap it")]
+        Command::new("sh")
+            .args(["-c", script])
+            .spawn()
+            .expect("spawn");
+    }
+    service.unix = matches!(listener.local(), listen::Local::Unix(_));
+    let proven = service.read().expect("a sound configuration");
+    let adopted = service.adopt(&proven).expect("adopted");
+    let settings = adopted.settings;
+    let start = Start {
+        board: Scoreboard::create(settings.max_workers * 2, adopted.limit_concurrency)
+            .expect("board"),
+        settings,
+        listener,
+        proven,
+        program: option(&options, "program").map(|path| Program {
+            path: path.into(),
+            arguments: std::env::args_os().collect(),
+        }),
+    };
+    ExitCode::from(run(start, service))
+}
+
+/// Does nothing any more, for good.
+fn hang() -> ! {
+    log::info!("hangs as told");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn option<'o>(options: &'o [String], key: &str) -> Option<&'o str> {
+    let mut pairs = options.iter().filter_map(|option| option.split_once('='));
+    pairs.find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// The options are the configuration, and those in the file `config=PATH`, if there is one, come before them.
+struct Example {
+    options: Vec<String>,
+    unix: bool,
+    /// The adopted one.
+    generation: Vec<String>,
+}
+
+impl Service for Example {
+    fn work(&self, child: Child) -> i32 {
+        let boot = option(&self.generation, "boot").unwrap_or("ok");
+        let word = option(&self.generation, "word").unwrap_or_default();
+        work(child, boot, word, self.unix)
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>, String> {
+        let text = match option(&self.options, "config") {
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?
+            }
+            None => String::new(),
+        };
+        match text.trim() {
+            "hang" => hang(),
+            "panic" => panic!("as told"),
+            "wrong" => Err("the configuration is wrong".to_owned()),
+            text => Ok(text.as_bytes().to_vec()),
+        }
+    }
+
+    fn adopt(&mut self, bytes: &[u8]) -> Result<Adopted, String> {
+        let text = String::from_utf8_lossy(bytes);
+        self.generation = text.split_whitespace().map(str::to_owned).collect();
+        self.generation.extend(self.options.iter().cloned());
+        let settings = settings(&self.generation);
+        settings.check().map_err(|error| error.to_string())?;
+        Ok(Adopted {
+            settings,
+            limit_concurrency: 8,
+        })
+    }
+
+    fn ready(&mut self) {
+        println!("ready");
+    }
+}
+
+fn settings(options: &[String]) -> Settings {
     let number = |key: &str, default: usize| {
-        option(key).map_or(default, |value| value.parse().expect("a number"))
+        option(options, key).map_or(default, |value| value.parse().expect("a number"))
     };
     let time = |key: &str, default: Duration| {
-        option(key).map_or(default, |value| {
+        option(options, key).map_or(default, |value| {
             Duration::from_millis(value.parse().expect("milliseconds"))
         })
     };
     let defaults = Settings::default().with_drain(time("drain", Duration::from_secs(15)));
-    let settings = Settings {
+    Settings {
         workers: number("workers", 2),
         max_workers: number("max", 4),
         name: "pool".to_owned(),
@@ -65,33 +178,9 @@ fn main() -> ExitCode {
         quick_timeout: time("quick", defaults.quick_timeout),
         kill_grace: time("grace", defaults.kill_grace),
         tick: time("tick", defaults.tick),
+        check_timeout: time("check_timeout", defaults.check_timeout),
         ..defaults
-    };
-    let listener = match open(option("listen").unwrap_or("127.0.0.1:0")) {
-        Ok(listener) => listener,
-        Err(error) => {
-            log::error!("{error}");
-            return ExitCode::from(error.exit_code());
-        }
-    };
-    println!("bound {}", listener.local());
-    if let Some(script) = option("stranger") {
-        // A child that is none of the master's workers, as the first process of a container inherits them.
-        #[expect(clippy::zombie_processes, reason = "the master must reap it")]
-        Command::new("sh")
-            .args(["-c", script])
-            .spawn()
-            .expect("spawn");
     }
-    let boot = option("boot").unwrap_or("ok").to_owned();
-    let unix = matches!(listener.local(), listen::Local::Unix(_));
-    let board = Scoreboard::create(settings.max_workers * 2, 8).expect("board");
-    let hooks = Hooks {
-        ready: Box::new(|| println!("ready")),
-        ..Hooks::default()
-    };
-    let work = |child: Child| work(child, &boot, unix);
-    ExitCode::from(run(settings, board, listener, work, hooks))
 }
 
 fn open(place: &str) -> Result<Listener, tine_master::BindError> {
@@ -144,6 +233,8 @@ impl Stream for TcpStream {}
 impl Stream for UnixStream {}
 
 struct Worker {
+    /// What the answer to `generation` ends with.
+    word: String,
     child: Option<Channel>,
     board: &'static Scoreboard,
     slot: usize,
@@ -151,9 +242,10 @@ struct Worker {
 }
 
 /// A worker's life: boot as told, say Ready, then one turn of the loop at least every 50 ms.
-fn work(child: Child, boot: &str, unix: bool) -> i32 {
+fn work(child: Child, boot: &str, word: &str, unix: bool) -> i32 {
     let Child {
         slot,
+        generation,
         listener,
         control,
         board,
@@ -166,9 +258,7 @@ fn work(child: Child, boot: &str, unix: bool) -> i32 {
             control.send(&ToMaster::BootFailed { fatal }).expect("send");
             return code;
         }
-        ("hang", _) => loop {
-            std::thread::park();
-        },
+        ("hang", _) => hang(),
         ("panic", _) => panic!("as told"),
         _ => {}
     }
@@ -179,6 +269,7 @@ fn work(child: Child, boot: &str, unix: bool) -> i32 {
         .expect("signals");
     let socket = socket(listener, unix);
     let mut worker = Worker {
+        word: format!("{generation} {word}"),
         child: Some(control),
         board,
         slot,
@@ -260,6 +351,9 @@ impl Worker {
         if line.trim() == "environment" {
             std::env::vars_os().for_each(|(name, _)| answer += &format!(" {}", name.display()));
         }
+        if line.trim() == "generation" {
+            answer += &format!(" {}", self.word);
+        }
         stream.write_all(answer.as_bytes()).ok()?;
         stream.flush().ok()?;
         self.obey(line.trim())
@@ -270,9 +364,7 @@ impl Worker {
             ("exit", code) => return code.parse().ok(),
             ("panic", _) => panic!("as told"),
             // The loop no longer turns.
-            ("hang", _) => loop {
-                std::thread::park();
-            },
+            ("hang", _) => hang(),
             // Turns, but hears neither messages nor signals.
             ("deafen", _) => self.deaf = true,
             // And does not die of SIGABRT either.

@@ -86,8 +86,12 @@ pub(crate) fn become_worker(name: &str, place: usize) {
         // SAFETY: the child has one thread, so nobody reads the environment meanwhile.
         unsafe { std::env::remove_var(variable) };
     }
-    if let Ok(name) = CString::new(process_name(name, place)) {
-        // A process without a name of its own still works.
+    self::name(&process_name(name, place));
+}
+
+/// Names the process. One without a name of its own still works.
+pub(crate) fn name(name: &str) {
+    if let Ok(name) = CString::new(name) {
         let _ = prctl::set_name(&name);
     }
 }
@@ -109,7 +113,8 @@ pub(crate) fn run_body(body: impl FnOnce() -> i32) -> ! {
     end(code)
 }
 
-fn end(code: i32) -> ! {
+/// Ends a child.
+pub(crate) fn end(code: i32) -> ! {
     flush();
     // SAFETY: _exit(2) takes a number and does not return.
     unsafe { nix::libc::_exit(code) }

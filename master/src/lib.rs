@@ -1,6 +1,6 @@
 //! Supervision of worker processes: binds, forks, watches, replaces, stops.
 //!
-//! The master is single-threaded for life and knows nothing of HTTP, MCP or SQL: the worker's body is a closure. What to
+//! The master is single-threaded for life and knows nothing of HTTP, MCP or SQL: what is served is a [`Service`] to it. What to
 //! do is decided in one place without a system call ([`pool`]), and done in another ([`run()`]). Nothing that a worker does
 //! can make the master wait: every wait has a deadline, no lock lies in shared memory, and a worker's numbers are read as
 //! untrusted.
@@ -11,6 +11,7 @@
 //! | [`exit`] | exit codes of master and workers |
 //! | [`listen`] | the one listening socket |
 //! | [`pool`] | the policy: a pure `step` over events |
+//! | `service` | what the master is given to run |
 //! | `backoff` | how soon a dead worker is replaced, and when to give up |
 //! | `fork` | the order of steps around fork(2) |
 //! | `signals` | signals as readable events |
@@ -31,9 +32,11 @@ mod notify;
 pub mod pool;
 mod reap;
 mod run;
+mod service;
 pub mod settings;
 mod signals;
 
 pub use listen::{Address, BindError, Listener, Local, bind};
-pub use run::{Child, Hooks, run};
+pub use run::{Check, Child, Handover, Start, VARIABLES, resume, run};
+pub use service::{Adopted, Program, Service};
 pub use settings::{ChainError, Settings, SettingsError, check_chain};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// What the operator chose. [`Settings::default`] holds the documented defaults.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Workers at the start (4). At least 1.
     pub workers: usize,
@@ -30,6 +30,8 @@ pub struct Settings {
     pub kill_grace: Duration,
     /// How often the heartbeats are looked at (1 s).
     pub tick: Duration,
+    /// What the child that checks a new configuration or binary is given (20 s).
+    pub check_timeout: Duration,
 }
 
 const DRAIN: Duration = Duration::from_secs(15);
@@ -57,6 +59,7 @@ impl Default for Settings {
             quick_timeout: Duration::from_secs(2),
             kill_grace: Duration::from_secs(2),
             tick: Duration::from_secs(1),
+            check_timeout: Duration::from_secs(20),
         }
     }
 }
@@ -98,6 +101,7 @@ impl Settings {
             ("quick timeout", self.quick_timeout),
             ("kill grace", self.kill_grace),
             ("tick", self.tick),
+            ("check timeout", self.check_timeout),
         ] {
             // A day is far beyond any use, and keeps every sum of deadlines and a u32 of milliseconds in range.
             if value.is_zero() || value > LONGEST {

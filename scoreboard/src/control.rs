@@ -194,6 +194,13 @@ impl Channel {
     }
 }
 
+/// An end that another program of the same build had: non-blocking is a property of the socket, and stays.
+impl From<OwnedFd> for Channel {
+    fn from(fd: OwnedFd) -> Channel {
+        Channel(fd)
+    }
+}
+
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

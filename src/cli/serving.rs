@@ -22,8 +22,8 @@ Examples:
   TINE_TOKEN=\"$(cat token)\" tine serve           accept one bearer token
   tine serve --print-config                      each value, and where it came from
 
-Signals: TERM stops gracefully (a second one quickly), INT and QUIT quickly, USR1 logs the pool's state,
-TTIN and TTOU add and remove a worker.
+Signals: TERM stops gracefully (a second one quickly), INT and QUIT quickly, HUP reloads configuration and tools,
+USR2 executes the binary anew in place, USR1 logs the pool's state, TTIN and TTOU add and remove a worker.
 
 Exit status:
   0 stopped as asked   64 wrong command line   69 can't bind   70 internal fault
@@ -80,6 +80,10 @@ pub fn demo_command() -> Command {
 }
 
 pub fn serve(matches: &ArgMatches) -> Exit {
+    let inputs = arguments::inputs(matches);
+    if let Some(exit) = crate::serve::ordered(&inputs) {
+        return exit;
+    }
     let files = Files::disk();
     let settings = match settings(matches, &files) {
         Ok(settings) => settings,
@@ -89,7 +93,8 @@ pub fn serve(matches: &ArgMatches) -> Exit {
         return terminal::print(&settings.dump()).map_or(Exit::Internal, |()| Exit::Clean);
     }
     terminal::print_faults(settings.no_tools().as_ref());
-    crate::serve::run(&settings, &files, |_| ())
+    let program = crate::serve::program();
+    crate::serve::run(inputs, settings, &files, program, |_, _| ())
 }
 
 pub fn demo(matches: &ArgMatches) -> Exit {
@@ -129,9 +134,10 @@ pub fn demo(matches: &ArgMatches) -> Exit {
     };
     let files = Files::disk();
     let exit = match Settings::load(&inputs, &files) {
-        Ok(settings) => {
-            crate::serve::run(&settings, &files, |place| present(&settings, place, state))
-        }
+        // Another process can't take over a database that is this one's child.
+        Ok(settings) => crate::serve::run(inputs, settings, &files, None, |settings, place| {
+            present(settings, place, state)
+        }),
         Err(error) => {
             terminal::print_config_error(&error);
             error.exit()

@@ -17,6 +17,8 @@ use crate::options::{OPTIONS, Opt};
 /// Variables that are no option: the file to read, a token (which must not stand in a file or on a command line), and
 /// where the demo finds PostgreSQL's programs.
 const OTHER_VARIABLES: &[&str] = &["TINE_CONFIG", "TINE_TOKEN", "TINE_POSTGRES_BIN"];
+/// And those by which a master tells the program that it executes what to do.
+const ORDERS: [&str; 2] = tine_master::VARIABLES;
 
 pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
     let mut faults = Vec::new();
@@ -203,6 +205,7 @@ fn unknown_variables(inputs: &Inputs, text: &str) -> Vec<Fault> {
     let mut warnings = Vec::new();
     for name in inputs.environment.keys() {
         if !name.starts_with("TINE_")
+            || ORDERS.contains(&name.as_str())
             || known.contains(&name.as_str())
             || text.contains(name.as_str())
         {

@@ -266,6 +266,14 @@ impl Settings {
         }
     }
 
+    /// An option's effective value, as it would be written.
+    pub fn shown(&self, key: &str) -> Option<String> {
+        let mut effective = self.effective.iter();
+        effective
+            .find(|effective| effective.option.key == key)
+            .map(|effective| effective.value.to_string())
+    }
+
     /// Every effective value and where it came from, without credentials.
     pub fn dump(&self) -> String {
         dump::dump(self)

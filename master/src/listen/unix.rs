@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 use nix::sys::stat::{Mode, umask};
+use serde::{Deserialize, Serialize};
 
 use super::{BindError, Listener, Local, listen};
 
 /// The file of a unix socket that this process bound.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,

@@ -32,6 +32,7 @@ impl Pool {
             let heartbeat = heartbeats.get(slot).copied().unwrap_or_default();
             self.check(now, slot, heartbeat, out);
         }
+        self.check_overdue(now, out);
         self.feed_watchdog(now, heartbeats, out);
     }
 
@@ -99,11 +100,12 @@ impl Pool {
                 kill_at: now.saturating_add(self.settings.kill_grace),
             },
         );
-        let ready_for = match worker.doing {
-            Doing::Serving { since, .. } => Some(now.saturating_sub(since)),
-            _ => None,
-        };
-        self.failed(now, slot, ready_for, out);
+        match worker.doing {
+            Doing::Serving { since, .. } => {
+                self.failed(now, slot, Some(now.saturating_sub(since)), out);
+            }
+            _ => self.boot_failed(now, slot, worker.generation, out),
+        }
     }
 
     pub(super) fn kill(&mut self, slot: usize, out: &mut Vec<Action>) {
@@ -150,7 +152,8 @@ impl Pool {
             Phase::Running | Phase::Done => None,
         };
         let places = (0..self.target).filter_map(|place| self.refill_at(place));
-        slots.chain(phase).chain(places).min()
+        let change = self.change_deadline();
+        slots.chain(phase).chain(places).chain(change).min()
     }
 
     /// When an empty place may be filled again.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use log::Level;
 use tine_scoreboard::control::ToMaster;
 
-use super::Time;
+use super::{Time, What};
+use crate::settings::Settings;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -54,6 +55,17 @@ pub enum Event {
         /// Which; dropped unless it is the slot's present worker.
         pid: u32,
     },
+    /// The child that checks a change was forked, or why not.
+    CheckBegun(Result<u32, String>),
+    /// The child that checks a change has ended.
+    Checked {
+        /// Which; dropped unless it is the present one.
+        pid: u32,
+        /// Whether what it read is sound, or what is wrong with it, for the operator.
+        verdict: Result<(), String>,
+    },
+    /// What was proven is the master's by now, with these settings, or why not.
+    Adopted(Result<Settings, String>),
 }
 
 /// What a signal to the master means.
@@ -101,6 +113,32 @@ pub enum Action {
     Fork {
         /// Where.
         slot: usize,
+        /// With which configuration.
+        generation: u64,
+    },
+    /// Fork a child that checks, report `CheckBegun`, and `Checked` when it has ended.
+    Check(What),
+    /// Take over what the child has read; report `Adopted`.
+    Adopt,
+    /// Execute the binary in place of this program, or report `Adopted` with the reason why not.
+    Execute,
+    /// A worker of the new generation is ready: what a way back would need can be let go.
+    Proven(What),
+    /// Take back what was adopted or executed last.
+    Revert {
+        /// Which of both.
+        what: What,
+        /// For the operator, should this program not be there any more to tell.
+        why: String,
+    },
+    /// A change has ended.
+    Outcome {
+        /// The number of the change, see [`super::Pool::next_change`]; those before it are answered too.
+        change: u64,
+        /// Whether it was made.
+        ok: bool,
+        /// What to tell those who ordered it.
+        text: String,
     },
     /// Tell the worker to drain.
     Drain {
@@ -145,6 +183,10 @@ pub enum Action {
 pub enum Notice {
     /// The pool serves.
     Ready,
+    /// A change has begun.
+    Reloading,
+    /// A change has ended, whatever came of it.
+    Reloaded,
     /// The pool is being stopped.
     Stopping,
     /// One line for the operator.

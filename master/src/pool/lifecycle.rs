@@ -5,17 +5,18 @@ use std::time::Duration;
 use log::Level;
 use tine_scoreboard::control::{RecycleReason, ToMaster};
 
-use super::{Action, Doing, Ended, Phase, Pool, Slot, Time, Worker};
+use super::{Action, Change, Doing, Ended, Phase, Pool, Slot, Time, Worker};
 use crate::exit;
 
 impl Pool {
     pub(super) fn forked(&mut self, now: Time, slot: usize, pid: u32, out: &mut Vec<Action>) {
-        if self.slots.get(slot) != Some(&Slot::Forking) {
+        let Some(Slot::Forking { generation }) = self.slots.get(slot).copied() else {
             return;
-        }
+        };
         let deadline = now.saturating_add(self.settings.boot_timeout);
         self.slots[slot] = Slot::Live(Worker {
             pid,
+            generation,
             doing: Doing::Booting { deadline },
         });
         let place = self.place(slot);
@@ -25,6 +26,9 @@ impl Pool {
         ));
         if let Phase::Stopping { quick, .. } = self.phase {
             self.retire(now, slot, quick, out);
+        } else if place >= self.target || generation > self.generation {
+            // What it was forked for was taken back meanwhile.
+            self.retire(now, slot, true, out);
         }
     }
 
@@ -35,14 +39,14 @@ impl Pool {
         fatal: bool,
         out: &mut Vec<Action>,
     ) {
-        if self.slots.get(slot) != Some(&Slot::Forking) {
+        let Some(Slot::Forking { generation }) = self.slots.get(slot).copied() else {
             return;
-        }
+        };
         self.slots[slot] = Slot::Empty;
         if fatal {
             self.stop(now, true, exit::INTERNAL, out);
         } else {
-            self.failed(now, slot, None, out);
+            self.boot_failed(now, slot, generation, out);
         }
     }
 
@@ -65,11 +69,13 @@ impl Pool {
                     leaving: false,
                     deaf_until: None,
                 };
+                let generation = worker.generation;
                 self.crash_loop.clear();
                 out.push(Action::Log(
                     Level::Info,
                     format!("worker {pid} (w{place}) is ready"),
                 ));
+                self.challenger_ready(generation, out);
                 for other in self.pair(place) {
                     if other != slot
                         && matches!(
@@ -174,14 +180,17 @@ impl Pool {
                 // A worker that says "fatal" speaks for all when none has got further; beside others that serve, it may
                 // have met something that passes.
                 let alone = matches!(self.phase, Phase::Booting { .. }) || self.ready_count() == 0;
-                if ended == Ended::Code(exit::WORKER_FATAL) && alone {
+                if ended == Ended::Code(exit::WORKER_FATAL)
+                    && alone
+                    && !matches!(self.change, Change::Rolling { .. })
+                {
                     out.push(Action::Log(
                         Level::Error,
                         "a worker found the configuration at fault; stopping".to_owned(),
                     ));
                     self.stop(now, true, exit::CONFIGURATION, out);
                 } else {
-                    self.failed(now, slot, None, out);
+                    self.boot_failed(now, slot, worker.generation, out);
                 }
             }
             Doing::Serving { since, .. } => {
@@ -189,6 +198,19 @@ impl Pool {
             }
             // Counted when the order was given.
             Doing::Retiring { .. } | Doing::Aborted { .. } | Doing::Killed => {}
+        }
+    }
+
+    /// A worker did not become ready: a change that has proven nothing yet is taken back, else the place tries again later.
+    pub(super) fn boot_failed(
+        &mut self,
+        now: Time,
+        slot: usize,
+        generation: u64,
+        out: &mut Vec<Action>,
+    ) {
+        if !self.challenger_failed(now, generation, out) {
+            self.failed(now, slot, None, out);
         }
     }
 

@@ -5,8 +5,10 @@
 //! purpose leaves a gap. Events change slots; then `settle` looks at the whole and fills what is missing, so that no
 //! event needs to know what another one left undone.
 
+mod change;
 mod deadlines;
 mod event;
+mod kept;
 mod lifecycle;
 #[cfg(test)]
 mod random;
@@ -17,13 +19,17 @@ mod table;
 use std::time::Duration;
 
 use log::Level;
+use serde::{Deserialize, Serialize};
 use tine_scoreboard::SlotState;
 
 use crate::backoff::{Backoff, CrashLoop, Jitter};
 use crate::settings::Settings;
 
 pub use crate::backoff::Time;
+pub(crate) use change::Change;
+pub use change::What;
 pub use event::{Action, Command, Ended, Event, Notice};
+pub(crate) use kept::Kept;
 
 /// The whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +53,22 @@ pub(crate) enum Phase {
 pub(crate) enum Slot {
     Empty,
     /// `Action::Fork` was issued, its result is not known.
-    Forking,
+    Forking {
+        generation: u64,
+    },
     Live(Worker),
 }
 
 /// A process that was forked and not reaped. Its pid lives here and nowhere else, so a reaped pid cannot be signalled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Worker {
     pub(crate) pid: u32,
+    /// The number of the configuration that it was forked with.
+    pub(crate) generation: u64,
     pub(crate) doing: Doing,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Doing {
     Booting {
         deadline: Time,
@@ -93,7 +103,17 @@ pub struct Pool {
     last_tick: Time,
     /// No worker is called stuck before this: the master itself may have been suspended (unicorn's guard).
     guard_until: Time,
-    reported: Option<(usize, usize)>,
+    /// What new workers are forked with.
+    generation: u64,
+    /// The highest number that a generation ever had; one that was refused is not used again.
+    newest: u64,
+    change: Change,
+    pending: Option<What>,
+    /// How many changes have begun.
+    begun: u64,
+    /// Why the last change came to nothing, until one is made.
+    refusal: Option<String>,
+    reported: Option<String>,
 }
 
 /// Applies one event; returns what is to be done, in order.
@@ -110,6 +130,9 @@ pub fn step(pool: &mut Pool, now: Time, event: Event) -> Vec<Action> {
         Event::Exited { pid, ended } => pool.exited(now, pid, ended, &mut out),
         Event::Message { slot, pid, message } => pool.message(now, slot, pid, message, &mut out),
         Event::Eof { slot, pid } => pool.eof(now, slot, pid),
+        Event::CheckBegun(begun) => pool.check_begun(begun, &mut out),
+        Event::Checked { pid, verdict } => pool.checked(pid, verdict, &mut out),
+        Event::Adopted(adopted) => pool.adopted(now, adopted, &mut out),
     }
     pool.settle(now, &mut out);
     out
@@ -129,6 +152,12 @@ impl Pool {
             jitter: Jitter::new(seed),
             last_tick: now,
             guard_until: Duration::ZERO,
+            generation: 1,
+            newest: 1,
+            change: Change::None,
+            pending: None,
+            begun: 0,
+            refusal: None,
             reported: None,
             settings,
         }
@@ -138,7 +167,7 @@ impl Pool {
     pub fn slot_state(&self, slot: usize) -> SlotState {
         match self.slots.get(slot) {
             None | Some(Slot::Empty) => SlotState::Empty,
-            Some(Slot::Forking) => SlotState::Starting,
+            Some(Slot::Forking { .. }) => SlotState::Starting,
             Some(Slot::Live(worker)) => match worker.doing {
                 Doing::Booting { .. } => SlotState::Starting,
                 Doing::Serving { .. } => SlotState::Ready,
@@ -160,6 +189,11 @@ impl Pool {
         slot % self.places.len()
     }
 
+    /// The number of the configuration that new workers are forked with.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// How long a new worker has to become ready.
     pub fn boot_timeout(&self) -> Duration {
         self.settings.boot_timeout
@@ -179,7 +213,7 @@ impl Pool {
             .enumerate()
             .filter_map(|(slot, state)| match state {
                 Slot::Live(worker) => Some((slot, *worker)),
-                Slot::Empty | Slot::Forking => None,
+                Slot::Empty | Slot::Forking { .. } => None,
             })
     }
 
@@ -220,31 +254,41 @@ impl Pool {
             }
             Phase::Running => {}
         }
+        self.begin_change(now, out);
         for place in 0..self.target {
             self.fill(now, place, out);
         }
+        self.roll(now, out);
         self.report(out);
     }
 
     fn fill(&mut self, now: Time, place: usize, out: &mut Vec<Action>) {
-        if !self.lacks_worker(place) || now < self.places[place].not_before() {
-            return;
+        if self.lacks_worker(place)
+            && now >= self.places[place].not_before()
+            && let Some(slot) = self.empty_slot(place)
+        {
+            self.fork(slot, out);
         }
-        if let Some(slot) = self
-            .pair(place)
+    }
+
+    fn empty_slot(&self, place: usize) -> Option<usize> {
+        let slots = self.pair(place).into_iter();
+        slots
             .into_iter()
             .find(|slot| self.slots[*slot] == Slot::Empty)
-        {
-            self.slots[slot] = Slot::Forking;
-            out.push(Action::Fork { slot });
-        }
+    }
+
+    fn fork(&mut self, slot: usize, out: &mut Vec<Action>) {
+        let generation = self.generation;
+        self.slots[slot] = Slot::Forking { generation };
+        out.push(Action::Fork { slot, generation });
     }
 
     /// Nobody serves the place, or is about to, without having asked to leave.
     fn lacks_worker(&self, place: usize) -> bool {
         self.pair(place).iter().all(|slot| match self.slots[*slot] {
             Slot::Empty => true,
-            Slot::Forking => false,
+            Slot::Forking { .. } => false,
             Slot::Live(worker) => !matches!(
                 worker.doing,
                 Doing::Booting { .. } | Doing::Serving { leaving: false, .. }
@@ -253,13 +297,23 @@ impl Pool {
     }
 
     fn report(&mut self, out: &mut Vec<Action>) {
-        let now = (self.ready_count(), self.target);
-        if self.reported != Some(now) {
-            self.reported = Some(now);
-            out.push(Action::Notify(Notice::Status(format!(
-                "{} of {} workers ready",
-                now.0, now.1
-            ))));
+        let mut text = format!(
+            "{} of {} workers ready, generation {}",
+            self.ready_count(),
+            self.target,
+            self.generation
+        );
+        match (&self.change, &self.refusal) {
+            (Change::None, Some(refusal)) => text += &format!("; {refusal}"),
+            (Change::None, None) => {}
+            (Change::Checking { what, .. } | Change::Adopting { what }, _) => {
+                text += &format!("; {what}: checking");
+            }
+            (Change::Rolling { what, .. }, _) => text += &format!("; {what}: replacing workers"),
+        }
+        if self.reported.as_ref() != Some(&text) {
+            self.reported = Some(text.clone());
+            out.push(Action::Notify(Notice::Status(text)));
         }
     }
 }

@@ -33,6 +33,9 @@ struct World {
     doomed: HashSet<u32>,
     exit: Option<u8>,
     seed: u64,
+    checker: Option<u32>,
+    /// The number of the change that was answered last.
+    answered: u64,
 }
 
 impl World {
@@ -72,7 +75,8 @@ impl World {
     fn perform(&mut self, dice: &mut Dice, action: Action, events: &mut Vec<Event>) {
         let is_alive = |pid: u32| self.alive.iter().any(|(alive, _)| *alive == pid);
         match action {
-            Action::Fork { slot } => {
+            Action::Fork { slot, generation } => {
+                assert_eq!(generation, self.pool.generation());
                 assert!(
                     self.alive.iter().all(|(_, used)| *used != slot),
                     "seed {}: slot {slot} is taken",
@@ -104,6 +108,13 @@ impl World {
                 "seed {}: ABRT for a reaped process",
                 self.seed
             ),
+            Action::Kill { pid } if self.checker == Some(pid) => {
+                self.checker = None;
+                events.push(Event::Checked {
+                    pid,
+                    verdict: Err("killed".to_owned()),
+                });
+            }
             Action::Kill { pid } => {
                 assert!(
                     is_alive(pid),
@@ -113,6 +124,26 @@ impl World {
                 assert!(self.doomed.insert(pid), "seed {}: killed twice", self.seed);
             }
             Action::Exit(code) => self.exit = Some(code),
+            Action::Check(_) => {
+                self.next_pid += 1;
+                let begun = match dice.below(10) {
+                    0 => Err("no fork".to_owned()),
+                    _ => Ok(self.next_pid),
+                };
+                self.checker = begun.clone().ok();
+                events.push(Event::CheckBegun(begun));
+            }
+            Action::Adopt | Action::Execute => {
+                events.push(Event::Adopted(match dice.below(6) {
+                    0 => Err("no".to_owned()),
+                    _ => Ok(Settings {
+                        workers: 1 + dice.below(self.pool.settings.max_workers),
+                        ..self.pool.settings.clone()
+                    }),
+                }));
+            }
+            Action::Outcome { .. } => self.answered = self.pool.begun,
+            Action::Proven(_) | Action::Revert { .. } => {}
             Action::CloseListener | Action::Dump | Action::Notify(_) | Action::Log(..) => {}
         }
     }
@@ -130,7 +161,7 @@ impl World {
         let some = (!self.alive.is_empty()).then(|| dice.below(self.alive.len().max(1)));
         let (pid, slot) = some.map_or((4242, 0), |index| self.alive[index]);
         let message = |message| Event::Message { slot, pid, message };
-        let event = match dice.below(18) {
+        let event = match dice.below(22) {
             0..=2 => self.tick(dice),
             3..=6 => message(ToMaster::Ready),
             7 | 8 => message(ToMaster::Recycle {
@@ -146,6 +177,18 @@ impl World {
             14 => Event::Exited {
                 pid: 4243,
                 ended: Ended::Code(3),
+            },
+            18 => Event::Command(Command::Reload),
+            19 => Event::Command(Command::Upgrade),
+            20 | 21 => match self.checker.take() {
+                Some(pid) => Event::Checked {
+                    pid,
+                    verdict: match dice.below(4) {
+                        0 => Err("wrong".to_owned()),
+                        _ => Ok(()),
+                    },
+                },
+                None => return,
             },
             15 => Event::Message {
                 slot: dice.below(8),
@@ -196,6 +239,8 @@ fn world(seed: u64) -> World {
         doomed: HashSet::new(),
         exit: None,
         seed,
+        checker: None,
+        answered: 0,
     }
 }
 
@@ -287,8 +332,12 @@ fn a_pool_whose_workers_behave_becomes_and_stays_full() {
             continue;
         }
         // Everybody becomes ready, beats, and obeys within a second.
-        for _ in 0..60 {
+        for _ in 0..120 {
             world.now += Duration::from_secs(1);
+            if let Some(pid) = world.checker.take() {
+                let verdict = Ok(());
+                world.apply(&mut dice, Event::Checked { pid, verdict });
+            }
             for (pid, slot) in world.alive.clone() {
                 match world.pool.slot_state(slot) {
                     SlotState::Starting => {
@@ -317,7 +366,27 @@ fn a_pool_whose_workers_behave_becomes_and_stays_full() {
         }
         assert_eq!(world.exit, None, "seed {seed}");
         assert_eq!(world.pool.phase, Phase::Running, "seed {seed}");
-        assert_eq!(world.pool.ready_count(), world.pool.target, "seed {seed}");
+        assert_eq!(
+            world.pool.ready_count(),
+            world.pool.target,
+            "seed {seed}: {:?}",
+            world.pool
+        );
+        assert_eq!(world.pool.change, Change::None, "seed {seed}");
+        assert_eq!(
+            world.answered, world.pool.begun,
+            "seed {seed}: every change is answered"
+        );
+        let current = world.pool.generation();
+        let unfinished = world.pool.refusal.is_some();
+        assert!(
+            unfinished
+                || world
+                    .pool
+                    .live()
+                    .all(|(_, worker)| worker.generation == current),
+            "seed {seed}: nobody is of another generation"
+        );
         assert_eq!(
             world.alive.len(),
             world.pool.target,

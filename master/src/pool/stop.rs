@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::{Action, Command, Doing, Notice, Phase, Pool, Slot, Time, Worker};
+use super::{Action, Command, Doing, Notice, Phase, Pool, Slot, Time, What, Worker};
 use crate::exit;
 
 /// From the end of a quick stop's timeout to SIGABRT, to SIGKILL and to the master's own end.
@@ -58,14 +58,8 @@ impl Pool {
                     self.retire(now, slot, false, out);
                 }
             }
-            Command::Reload => {
-                let text = "SIGHUP: reloading is not in this version; restart to apply a changed configuration";
-                out.push(Action::Log(Level::Warn, text.to_owned()));
-            }
-            Command::Upgrade => {
-                let text = "SIGUSR2: upgrading in place is not in this version; restart to run a new binary";
-                out.push(Action::Log(Level::Warn, text.to_owned()));
-            }
+            Command::Reload => self.order(What::Reload, out),
+            Command::Upgrade => self.order(What::Upgrade, out),
         }
     }
 
@@ -99,6 +93,7 @@ impl Pool {
         let how = if quick { "quickly" } else { "gracefully" };
         out.push(Action::Log(Level::Info, format!("stopping {how}")));
         if begins {
+            self.drop_change(out);
             out.push(Action::Notify(Notice::Stopping));
             // First of all, so that the last copy is a worker's, which empties the queue before it closes it.
             out.push(Action::CloseListener);
@@ -180,7 +175,7 @@ impl Pool {
         out: &mut Vec<Action>,
     ) {
         let left: Vec<(usize, Worker)> = self.live().collect();
-        if left.is_empty() && !self.slots.contains(&Slot::Forking) {
+        if left.is_empty() && !self.forking() {
             out.push(Action::Log(Level::Info, "stopped".to_owned()));
             self.leave(code, out);
         } else if now >= exit_at {
@@ -205,6 +200,11 @@ impl Pool {
                 };
             }
         }
+    }
+
+    fn forking(&self) -> bool {
+        let forking = |slot: &Slot| matches!(slot, Slot::Forking { .. });
+        self.slots.iter().any(forking)
     }
 
     fn leave(&mut self, code: u8, out: &mut Vec<Action>) {

@@ -2,19 +2,32 @@
 //!
 //! One function an action; when and why is the policy's.
 
+use std::time::Duration;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tine_scoreboard::control::{Channel, ToWorker};
 
-use super::{Child, GENERATION, Master, Open, now};
+use super::{Child, Master, Open, now};
 use crate::exit;
 use crate::fork;
-use crate::pool::{Action, Event, Notice};
+use crate::pool::{Action, Event, Notice, Time, What};
+use crate::service::{Adopted, Service};
+use crate::settings::Settings;
 
-impl<Body: Fn(Child) -> i32> Master<'_, Body> {
+/// Live figures are told no oftener: each is a message to everybody who watches the unit.
+const FIGURES_EVERY: Time = Duration::from_secs(5);
+
+impl<S: Service> Master<S> {
     pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Fork { slot } => return Some(self.fork(slot)),
+            Action::Fork { slot, generation } => return Some(self.fork(slot, generation)),
+            Action::Check(what) => return Some(self.check(what)),
+            Action::Adopt => return Some(self.adopt()),
+            Action::Execute => return Some(self.upgrade()),
+            Action::Proven(_) => (self.previous, self.binary) = (None, None),
+            Action::Revert { what, why } => self.revert(what, &why),
+            Action::Outcome { change, ok, text } => self.answer(change, ok, &text),
             Action::Drain { slot, pid, timeout } => {
                 let deadline_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
                 self.tell(slot, pid, ToWorker::Drain { deadline_ms }, Signal::SIGTERM);
@@ -52,22 +65,104 @@ impl<Body: Fn(Child) -> i32> Master<'_, Body> {
         }
     }
 
-    fn notify(&mut self, notice: Notice) {
-        let Some(notifier) = &self.open.notifier else {
-            return;
+    fn adopt(&mut self) -> Event {
+        let Some(candidate) = self.candidate.take() else {
+            return Event::Adopted(Err("nothing was checked".to_owned()));
         };
-        match notice {
-            Notice::Ready => {
-                notifier.send("READY=1");
-                (self.hooks.ready)();
+        match self.service.adopt(&candidate) {
+            Ok(adopted) => {
+                self.previous = Some(std::mem::replace(&mut self.proven, candidate));
+                self.adopt_settings(adopted)
             }
-            Notice::Stopping => notifier.send("STOPPING=1"),
-            Notice::Status(text) => notifier.send(&format!("STATUS={text}")),
-            Notice::Watchdog => notifier.send("WATCHDOG=1"),
+            Err(text) => Event::Adopted(Err(text)),
         }
     }
 
-    fn fork(&mut self, slot: usize) -> Event {
+    pub(super) fn adopt_settings(&mut self, adopted: Adopted) -> Event {
+        self.board
+            .header()
+            .set_limit_concurrency(adopted.limit_concurrency);
+        Event::Adopted(Ok(Settings {
+            // The table of slots is as long as it was made, and the watchdog was read at the start.
+            max_workers: self.channels.len() / 2,
+            tick: self.tick,
+            ..adopted.settings
+        }))
+    }
+
+    fn revert(&mut self, what: What, why: &str) {
+        if what == What::Upgrade {
+            self.downgrade(why);
+        }
+        let Some(previous) = self.previous.take() else {
+            return;
+        };
+        match self.service.adopt(&previous) {
+            Ok(adopted) => {
+                self.board
+                    .header()
+                    .set_limit_concurrency(adopted.limit_concurrency);
+                self.proven = previous;
+            }
+            Err(text) => log::error!("the configuration before can't be taken up again: {text}"),
+        }
+    }
+
+    /// Those who ordered a change hear what came of it.
+    fn answer(&mut self, _change: u64, _ok: bool, _text: &str) {}
+
+    fn notify(&mut self, notice: Notice) {
+        if notice == Notice::Ready {
+            self.service.ready();
+        }
+        let text = match notice {
+            Notice::Ready | Notice::Reloaded => "READY=1".to_owned(),
+            // sd_notify(3): both in one message, by the clock that the service manager compares.
+            Notice::Reloading => {
+                format!("RELOADING=1\nMONOTONIC_USEC={}", now().as_micros())
+            }
+            Notice::Stopping => "STOPPING=1".to_owned(),
+            Notice::Status(text) => {
+                self.status = text;
+                return self.tell_status();
+            }
+            Notice::Watchdog => "WATCHDOG=1".to_owned(),
+        };
+        self.send(&text);
+    }
+
+    fn tell_status(&mut self) {
+        let snapshot = self.board.snapshot();
+        let totals = snapshot.totals;
+        let text = format!(
+            "{}; {} in flight, {} served, {} refused, {} crashed",
+            self.status,
+            snapshot.inflight(),
+            totals.served,
+            totals.rejected,
+            snapshot.crashes
+        );
+        self.told_at = now();
+        if text != self.told {
+            self.send(&format!("STATUS={text}"));
+            self.told = text;
+        }
+    }
+
+    /// The figures change without an event of the policy.
+    pub(super) fn tell_figures(&mut self) {
+        if !self.status.is_empty() && now().saturating_sub(self.told_at) >= FIGURES_EVERY {
+            self.tell_status();
+        }
+    }
+
+    fn send(&self, text: &str) {
+        if let Some(notifier) = &self.open.notifier {
+            notifier.send(text);
+        }
+    }
+
+    fn fork(&mut self, slot: usize, generation: u64) -> Event {
         let failed = |fatal, what: &dyn std::fmt::Display| {
             log::error!("no worker for slot {slot}: {what}");
             Event::ForkFailed { slot, fatal }
@@ -83,11 +178,10 @@ impl<Body: Fn(Child) -> i32> Master<'_, Body> {
         let started = now();
         let deadline = started.saturating_add(self.pool.boot_timeout());
         line.starting(
-            GENERATION,
+            generation,
             started.as_nanos() as u64,
             deadline.as_nanos() as u64,
         );
-        (self.hooks.before_fork)();
         match fork::split() {
             Ok(Some(pid)) => {
                 line.set_pid(pid);
@@ -96,7 +190,7 @@ impl<Body: Fn(Child) -> i32> Master<'_, Body> {
             }
             Ok(None) => {
                 drop(ours);
-                self.become_worker(slot, theirs)
+                self.become_worker(slot, generation, theirs)
             }
             Err(error) => failed(error.fatal(), &error),
         }
@@ -104,30 +198,34 @@ impl<Body: Fn(Child) -> i32> Master<'_, Body> {
 
     /// The child's way from the fork to its body, in this order: tie its life to the master's, take back the signals, close
     /// what is the master's (a sibling's control end kept open would hide that sibling's death), become itself.
-    fn become_worker(&mut self, slot: usize, control: Channel) -> ! {
+    fn become_worker(&mut self, slot: usize, generation: u64, control: Channel) -> ! {
         fork::leave_master(self.pid);
-        self.channels.clear();
-        let open = std::mem::replace(
-            &mut self.open,
-            Open {
-                signals: None,
-                notifier: None,
-                listener: None,
-            },
-        );
-        drop((open.signals, open.notifier));
+        let listener = self.open.listener.take();
+        self.close_all();
         fork::become_worker(&self.name, self.pool.place(slot));
-        let (board, body) = (self.board, &self.body);
-        fork::run_body(|| match open.listener {
-            Some(listener) => body(Child {
+        let (board, service) = (self.board, &self.service);
+        fork::run_body(|| match listener {
+            Some(listener) => service.work(Child {
                 slot,
-                generation: GENERATION,
+                generation,
                 listener,
                 control,
                 board,
             }),
             None => exit::WORKER_TRANSIENT,
         })
+    }
+
+    /// A child keeps nothing of the master's.
+    pub(super) fn close_all(&mut self) {
+        self.channels.clear();
+        self.open = Open {
+            signals: None,
+            notifier: None,
+            listener: None,
+        };
+        (self.checker, self.binary) = (None, None);
+        (self.candidate, self.previous, self.proven) = (None, None, Vec::new());
     }
 }
 

@@ -3,7 +3,10 @@
 //! All side effects of the master are here or one call away. Nothing here decides: what to do about an event is
 //! [`crate::pool`]'s. Every wait ends at a deadline.
 
+mod check;
 mod effects;
+mod execute;
+mod handover;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -15,12 +18,19 @@ use tine_scoreboard::control::{Channel, Received, ToMaster};
 use tine_scoreboard::{Scoreboard, monotonic_ns};
 
 use crate::exit;
+use crate::fork;
 use crate::listen::{Listener, SocketFile};
 use crate::notify::{Notifier, watchdog_interval};
 use crate::pool::{Command, Ended, Event, Pool, Time, step};
 use crate::reap::reap_one;
+use crate::service::{Adopted, Program, Service};
 use crate::settings::Settings;
 use crate::signals::{Arrived, Signals};
+
+pub use check::Check;
+use check::Checker;
+pub use execute::VARIABLES;
+pub use handover::Handover;
 
 /// What a worker's body gets.
 pub struct Child {
@@ -36,42 +46,32 @@ pub struct Child {
     pub board: &'static Scoreboard,
 }
 
-/// Moments of the master that its caller may want to use.
-pub struct Hooks<'a> {
-    /// Called once, when the pool serves.
-    pub ready: Box<dyn FnMut() + 'a>,
-    /// Called before every fork; what is buffered must be written here, or both processes will write it. The logger and
-    /// standard output are flushed in any case.
-    pub before_fork: Box<dyn FnMut() + 'a>,
+/// What a pool begins with.
+pub struct Start {
+    /// Of the first configuration.
+    pub settings: Settings,
+    /// Needs `2 * max_workers` slots.
+    pub board: &'static Scoreboard,
+    /// Bound.
+    pub listener: Listener,
+    /// The first configuration, as [`Service::read`] returned it; the service has adopted it already.
+    pub proven: Vec<u8>,
+    /// For upgrades; without it they are refused.
+    pub program: Option<Program>,
 }
-
-impl Default for Hooks<'_> {
-    fn default() -> Self {
-        Hooks {
-            ready: Box::new(|| {}),
-            before_fork: Box::new(|| {}),
-        }
-    }
-}
-
-/// Until a reload exists, all workers are of the first configuration.
-const GENERATION: u64 = 1;
 
 /// Runs the pool until it is told to stop, and returns the exit code for the process.
 ///
-/// `body` runs in each forked child, all handled signals still blocked and at their default; its return value is the child's
-/// exit code, see [`exit`]. The calling process must have one thread. It gives up its signals for good: they stay blocked
-/// after the return. Every child of the process is reaped here, also one that was started before.
-///
-/// The board needs `2 * max_workers` slots.
-pub fn run(
-    settings: Settings,
-    board: &'static Scoreboard,
-    listener: Listener,
-    body: impl Fn(Child) -> i32,
-    events: Hooks<'_>,
-) -> u8 {
-    let mut settings = settings;
+/// The calling process must have one thread. It gives up its signals for good: they stay blocked after the return. Every child
+/// of the process is reaped here, also one that was started before.
+pub fn run(start: Start, service: impl Service) -> u8 {
+    let Start {
+        mut settings,
+        board,
+        listener,
+        proven,
+        program,
+    } = start;
     if let Err(error) = settings.check() {
         log::error!("{error}");
         return exit::CONFIGURATION;
@@ -84,43 +84,97 @@ pub fn run(
         );
         return exit::INTERNAL;
     }
-    if let Some(interval) = watchdog_interval() {
-        // sd_watchdog_enabled(3): feed at half the interval or sooner.
-        settings.tick = settings.tick.min(interval / 3).max(SHORTEST_TICK);
-    }
-    let signals = match Signals::take() {
+    settings.tick = tick(settings.tick);
+    let signals = match take_signals() {
         Ok(signals) => signals,
-        Err(error) => {
-            log::error!("the master cannot receive signals: {error}");
-            return exit::INTERNAL;
-        }
+        Err(code) => return code,
     };
     let (listener, socket_file) = listener.into_parts();
-    let now = Duration::from_nanos(monotonic_ns());
-    board.header().set_generation(GENERATION);
-    let mut master = Master {
-        next_tick: now,
-        tick: settings.tick,
-        channels: (0..settings.max_workers * 2).map(|_| None).collect(),
-        name: settings.name.clone(),
-        pool: Pool::new(
-            settings,
-            now,
-            monotonic_ns() ^ u64::from(std::process::id()),
-        ),
-        board,
-        body,
-        hooks: events,
-        pid: Pid::this(),
-        open: Open {
-            signals: Some(signals),
-            notifier: Some(Notifier::from_environment()),
-            listener: Some(listener),
-        },
-        socket_file,
-        exit_code: None,
+    let pool = Pool::new(settings.clone(), now(), seed());
+    let open = Open {
+        signals: Some(signals),
+        notifier: Some(Notifier::from_environment()),
+        listener: Some(listener),
     };
-    master.run()
+    let channels = (0..settings.max_workers * 2).map(|_| None).collect();
+    let mut master = Master {
+        socket_file,
+        program,
+        ..Master::new(settings, pool, board, service, open, channels, proven)
+    };
+    master.run(None)
+}
+
+/// Goes on with the pool of the program that was executed before this one. The service has adopted `handover.proven`; or the
+/// text says why it could not, and the program before takes its place again.
+pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: impl Service) -> u8 {
+    let signals = match take_signals() {
+        Ok(signals) => signals,
+        Err(code) => return code,
+    };
+    let Handover {
+        pool,
+        refused,
+        program,
+        listener,
+        socket_file,
+        board,
+        channels: handed,
+        proven,
+        previous,
+        binary,
+    } = handover;
+    let mut settings = match &adopted {
+        Ok(adopted) => adopted.settings.clone(),
+        Err(_) => Settings::default(),
+    };
+    fork::name(&settings.name);
+    settings.tick = tick(settings.tick);
+    let mut channels: Vec<Option<Channel>> = board.slots().iter().map(|_| None).collect();
+    for (slot, channel) in handed {
+        if let Some(place) = channels.get_mut(slot) {
+            *place = Some(channel);
+        }
+    }
+    let pool = Pool::resume(pool, settings.clone(), now(), seed());
+    let open = Open {
+        signals: Some(signals),
+        notifier: Some(Notifier::from_environment()),
+        listener: Some(listener),
+    };
+    let back = refused.is_none();
+    let mut master = Master {
+        socket_file,
+        program: Some(program),
+        previous: back.then_some(previous),
+        binary: binary.filter(|_| back),
+        ..Master::new(settings, pool, board, service, open, channels, proven)
+    };
+    let first = match (refused, adopted) {
+        (Some(refused), _) => Event::Adopted(Err(refused)),
+        (None, Ok(adopted)) => master.adopt_settings(adopted),
+        (None, Err(text)) => {
+            master.downgrade(&text);
+            Event::Adopted(Err(text))
+        }
+    };
+    master.run(Some(first))
+}
+
+fn take_signals() -> Result<Signals, u8> {
+    Signals::take().map_err(|error| {
+        log::error!("the master cannot receive signals: {error}");
+        exit::INTERNAL
+    })
+}
+
+/// sd_watchdog_enabled(3): feed at half the interval or sooner.
+fn tick(tick: Duration) -> Duration {
+    watchdog_interval().map_or(tick, |interval| tick.min(interval / 3).max(SHORTEST_TICK))
+}
+
+fn seed() -> u64 {
+    monotonic_ns() ^ u64::from(std::process::id())
 }
 
 /// Descriptors of the master that no worker may keep.
@@ -130,11 +184,10 @@ struct Open {
     listener: Option<OwnedFd>,
 }
 
-struct Master<'a, Body> {
+struct Master<S> {
     pool: Pool,
     board: &'static Scoreboard,
-    body: Body,
-    hooks: Hooks<'a>,
+    service: S,
     name: String,
     pid: Pid,
     open: Open,
@@ -144,6 +197,20 @@ struct Master<'a, Body> {
     tick: Duration,
     next_tick: Time,
     exit_code: Option<u8>,
+    /// The configuration that new workers are forked with.
+    proven: Vec<u8>,
+    /// What a child has read, until it is adopted.
+    candidate: Option<Vec<u8>>,
+    /// The configuration before, as long as there is a way back to it.
+    previous: Option<Vec<u8>>,
+    /// The binary before, likewise.
+    binary: Option<OwnedFd>,
+    checker: Option<Checker>,
+    program: Option<Program>,
+    /// What the policy says of itself, and what the service manager was told last, and when.
+    status: String,
+    told: String,
+    told_at: Time,
 }
 
 /// Ticks are not closer than this, however short the service manager's watchdog is.
@@ -155,8 +222,44 @@ fn now() -> Time {
     Duration::from_nanos(monotonic_ns())
 }
 
-impl<Body: Fn(Child) -> i32> Master<'_, Body> {
-    fn run(&mut self) -> u8 {
+impl<S: Service> Master<S> {
+    fn new(
+        settings: Settings,
+        pool: Pool,
+        board: &'static Scoreboard,
+        service: S,
+        open: Open,
+        channels: Vec<Option<Channel>>,
+        proven: Vec<u8>,
+    ) -> Master<S> {
+        Master {
+            pool,
+            board,
+            service,
+            name: settings.name,
+            pid: Pid::this(),
+            open,
+            channels,
+            socket_file: None,
+            tick: settings.tick,
+            next_tick: now(),
+            exit_code: None,
+            proven,
+            candidate: None,
+            previous: None,
+            binary: None,
+            checker: None,
+            program: None,
+            status: String::new(),
+            told: String::new(),
+            told_at: Time::ZERO,
+        }
+    }
+
+    fn run(&mut self, first: Option<Event>) -> u8 {
+        if let Some(event) = first {
+            self.apply(event);
+        }
         // Whoever died before the signals were taken will not be announced again.
         self.reap();
         loop {
@@ -205,6 +308,7 @@ impl<Body: Fn(Child) -> i32> Master<'_, Body> {
                 |slot: &tine_scoreboard::Slot| Duration::from_nanos(slot.hot.heartbeat_ns());
             let heartbeats = self.board.slots().iter().map(heartbeat).collect();
             self.apply(Event::Tick { heartbeats });
+            self.tell_figures();
         }
     }
 
@@ -249,6 +353,10 @@ impl<Body: Fn(Child) -> i32> Master<'_, Body> {
     }
 
     fn reaped(&mut self, pid: u32, ended: Ended) {
+        if let Some(checker) = self.checker.take_if(|checker| checker.pid == pid) {
+            let verdict = self.verdict(checker, ended);
+            return self.apply(Event::Checked { pid, verdict });
+        }
         if let Some(slot) = self.pool.slot_of(pid) {
             // Its last words come before its death.
             self.listen_to(slot);
@@ -283,6 +391,10 @@ impl<Body: Fn(Child) -> i32> Master<'_, Body> {
         let mut events = std::collections::VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let actions = step(&mut self.pool, now(), event);
+            let header = self.board.header();
+            if header.generation() != self.pool.generation() {
+                header.set_generation(self.pool.generation());
+            }
             for (slot, line) in self.board.slots().iter().enumerate() {
                 let state = self.pool.slot_state(slot);
                 if line.master.state() != state {

@@ -101,10 +101,19 @@ fn a_worker_has_its_own_name_signals_and_descriptors_and_nothing_of_the_masters(
         let open = descriptors(pid);
         let mut kinds: Vec<&str> = open.values().map(String::as_str).collect();
         kinds.sort_unstable();
-        // Standard input, output and error; the listener and the control channel; the example's own signal descriptor.
+        // Standard input, output and error; the listener and the control channel; the scoreboard's memory; the example's own
+        // signal descriptor.
         assert_eq!(
             kinds,
-            ["anon_inode", "pipe", "pipe", "pipe", "socket", "socket"],
+            [
+                "/memfd",
+                "anon_inode",
+                "pipe",
+                "pipe",
+                "pipe",
+                "socket",
+                "socket"
+            ],
             "{open:?}"
         );
     }
@@ -155,7 +164,7 @@ fn after_a_hundred_replacements_the_master_has_no_descriptor_and_no_zombie_more(
     assert_eq!(children(pool.pid()).len(), 2);
     for pid in pool.workers() {
         assert!(!status_of(pid, "State").starts_with('Z'));
-        assert_eq!(descriptors(pid).len(), 6, "{:?}", descriptors(pid));
+        assert_eq!(descriptors(pid).len(), 7, "{:?}", descriptors(pid));
     }
 }
 

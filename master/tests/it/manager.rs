@@ -51,14 +51,91 @@ impl Manager {
     }
 }
 
+/// The status of a pool that nobody has asked anything.
+fn status(text: &str) -> String {
+    format!("STATUS={text}; 0 in flight, 0 served, 0 refused, 0 crashed")
+}
+
+fn microseconds() -> u64 {
+    tine_scoreboard::monotonic_ns() / 1000
+}
+
+#[test]
+fn a_change_is_told_with_its_time_and_ends_with_ready_whatever_came_of_it() {
+    let manager = Manager::new("change");
+    let config = std::env::temp_dir().join(format!("tine-change-{}", std::process::id()));
+    std::fs::write(&config, "word=one").expect("write");
+    let option = format!("config={}", config.display());
+    let program = format!("program={}", binary().display());
+    let mut pool = manager.start(&["workers=1", &option, &program], &[]);
+    while manager.hear_news() != "READY=1" {}
+    assert_eq!(
+        manager.hear_news(),
+        status("1 of 1 workers ready, generation 1")
+    );
+    for (signal, text, what, refused) in [
+        (Signal::SIGHUP, "word=two", "reload", None),
+        (
+            Signal::SIGHUP,
+            "wrong",
+            "reload",
+            Some("the configuration is wrong"),
+        ),
+        (
+            Signal::SIGUSR2,
+            "wrong",
+            "upgrade",
+            Some("the configuration is wrong"),
+        ),
+        (Signal::SIGUSR2, "word=three", "upgrade", None),
+    ] {
+        std::fs::write(&config, text).expect("write");
+        let before = microseconds();
+        pool.signal(signal);
+        let datagram = manager.hear_news();
+        let time = datagram
+            .strip_prefix("RELOADING=1\nMONOTONIC_USEC=")
+            .unwrap_or_else(|| panic!("{datagram:?}"));
+        let time: u64 = time.parse().expect("microseconds");
+        assert!(before <= time && time <= microseconds(), "{before} {time}");
+        let mut last = String::new();
+        loop {
+            match manager.hear_news() {
+                datagram if datagram == "READY=1" => break,
+                datagram => last = datagram,
+            }
+        }
+        match refused {
+            Some(why) => assert!(
+                last.contains(&format!("{what} refused")) && last.contains(why),
+                "{last}"
+            ),
+            None => assert!(!last.contains(what), "{last}"),
+        }
+    }
+    pool.signal(Signal::SIGTERM);
+    while manager.hear_news() != "STOPPING=1" {}
+    assert_eq!(pool.exit(), 0);
+    let _ = std::fs::remove_file(config);
+}
+
 #[test]
 fn boot_and_stop_are_told_in_order() {
     let manager = Manager::new("boot");
     let mut pool = manager.start(&["workers=2"], &[]);
-    assert_eq!(manager.hear_news(), "STATUS=0 of 2 workers ready");
-    assert_eq!(manager.hear_news(), "STATUS=1 of 2 workers ready");
+    assert_eq!(
+        manager.hear_news(),
+        status("0 of 2 workers ready, generation 1")
+    );
+    assert_eq!(
+        manager.hear_news(),
+        status("1 of 2 workers ready, generation 1")
+    );
     assert_eq!(manager.hear_news(), "READY=1");
-    assert_eq!(manager.hear_news(), "STATUS=2 of 2 workers ready");
+    assert_eq!(
+        manager.hear_news(),
+        status("2 of 2 workers ready, generation 1")
+    );
     pool.await_ready();
     pool.signal(Signal::SIGTERM);
     assert_eq!(manager.hear_news(), "STOPPING=1");
@@ -69,7 +146,10 @@ fn boot_and_stop_are_told_in_order() {
 fn a_pool_that_never_gets_ready_never_says_so() {
     let manager = Manager::new("broken");
     let mut pool = manager.start(&["workers=1", "boot=exit:3"], &[]);
-    assert_eq!(manager.hear_news(), "STATUS=0 of 1 workers ready");
+    assert_eq!(
+        manager.hear_news(),
+        status("0 of 1 workers ready, generation 1")
+    );
     assert_eq!(manager.hear_news(), "STOPPING=1");
     assert_eq!(pool.exit(), 78);
 }

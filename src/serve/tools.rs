@@ -1,0 +1,106 @@
+//! The [`Service`] that a master runs: tools over MCP. It keeps the adopted generation, from which workers are forked, so that they share
+//! its memory, and knows how to read the next one.
+
+use std::sync::Arc;
+
+use tine_master::{Adopted, Child, Service};
+use tine_worker::Boot;
+use tine_worker::files::Files;
+
+use super::generation::{Generation, Refusal};
+use crate::config::{Inputs, Settings};
+use crate::logging::{self, Role};
+
+/// What is served.
+pub struct Tools {
+    inputs: Inputs,
+    /// What the server started with.
+    started: Settings,
+    /// Somebody else has bound the socket.
+    passed: bool,
+    generation: Generation,
+    /// Where it is served, for the log.
+    pub place: String,
+}
+
+impl Tools {
+    pub fn new(inputs: Inputs, started: Settings, generation: Generation) -> Tools {
+        Tools {
+            inputs,
+            started,
+            passed: std::env::var_os("LISTEN_FDS").is_some(),
+            generation,
+            place: String::new(),
+        }
+    }
+
+    fn load(&self, files: &Files) -> Result<Generation, Refusal> {
+        let generation = Generation::load(&self.inputs, files)?;
+        generation.keeps(&self.started, self.passed)?;
+        Ok(generation)
+    }
+
+    /// What the master needs to know of the adopted generation.
+    pub fn adopted(&self) -> Adopted {
+        Adopted {
+            settings: self.generation.master.clone(),
+            limit_concurrency: self.generation.settings.limit_concurrency,
+        }
+    }
+}
+
+impl Service for Tools {
+    fn work(&self, child: Child) -> i32 {
+        let slot = u16::try_from(child.slot).unwrap_or(u16::MAX);
+        logging::set_role(Role::Worker {
+            slot,
+            generation: child.generation,
+        });
+        let mut settings = Arc::clone(&self.generation.worker);
+        let jitter = self.generation.settings.limit_max_requests_jitter;
+        if let (Some(requests), 1..) = (settings.limits.requests, jitter) {
+            // Spread by process id, so that workers which began together do not end together.
+            let spread = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+            let more = spread % jitter.saturating_add(1);
+            Arc::make_mut(&mut settings).limits.requests = Some(requests.saturating_add(more));
+        }
+        tine_worker::run(Boot {
+            settings,
+            slot: child.slot,
+            board: child.board,
+            listener: child.listener,
+            control: child.control,
+        })
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>, String> {
+        let files = Files::disk();
+        let generation = self.load(&files).map_err(|refusal| {
+            // The master says the first one.
+            let more = refusal.faults.iter().skip(1);
+            more.for_each(|fault| log::error!("{}", fault.line()));
+            refusal.line()
+        })?;
+        let warnings = generation.settings.warnings.iter();
+        for warning in warnings.chain(&generation.warnings) {
+            log::warn!("{}", warning.line());
+        }
+        Ok(files.snapshot())
+    }
+
+    fn adopt(&mut self, bytes: &[u8]) -> Result<Adopted, String> {
+        let files = Files::held(bytes).map_err(|error| error.to_string())?;
+        self.generation = self.load(&files).map_err(|refusal| refusal.line())?;
+        logging::set_level(&self.generation.settings.log_level);
+        Ok(self.adopted())
+    }
+
+    fn ready(&mut self) {
+        log::info!(
+            "serving {} tools at {} with {} workers",
+            self.generation.worker.catalog.tools().len(),
+            self.place,
+            self.generation.master.workers
+        );
+    }
+}
