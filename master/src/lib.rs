@@ -10,6 +10,7 @@
 //! | [`settings`] | how many, how long, and the chain of deadlines |
 //! | [`exit`] | exit codes of master and workers |
 //! | [`listen`] | the one listening socket |
+//! | [`control`] | the control socket: orders of an operator, and their answers |
 //! | [`pool`] | the policy: a pure `step` over events |
 //! | `service` | what the master is given to run |
 //! | `backoff` | how soon a dead worker is replaced, and when to give up |
@@ -25,6 +26,7 @@
 #![warn(missing_docs)]
 
 mod backoff;
+pub mod control;
 pub mod exit;
 mod fork;
 pub mod listen;
@@ -36,6 +38,7 @@ mod service;
 pub mod settings;
 mod signals;
 
+pub use control::{ControlError, ControlSocket};
 pub use listen::{Address, BindError, Listener, Local, bind};
 pub use run::{Check, Child, Handover, Start, VARIABLES, resume, run};
 pub use service::{Adopted, Program, Service};

@@ -12,6 +12,7 @@
 mod board;
 pub mod control;
 mod count;
+mod document;
 mod layout;
 mod snapshot;
 

@@ -127,34 +127,11 @@ pub fn databases(
 }
 
 fn describe_pool(document: &mut Map<String, Value>, pool: &Snapshot, mode: Mode) {
-    let seconds = |from: u64| pool.taken_ns.saturating_sub(from) / 1_000_000_000;
     document.insert(
         "answered_by".into(),
         json!({ "pid": std::process::id(), "phase": tine_scoreboard::Phase::from(mode).name() }),
     );
-    document.insert("generation".into(), json!(pool.generation));
-    document.insert("uptime_seconds".into(), json!(seconds(pool.started_ns)));
-    document.insert("limit_concurrency".into(), json!(pool.limit_concurrency));
-    document.insert("inflight".into(), json!(pool.inflight()));
-    document.insert("crashes".into(), json!(pool.crashes));
-    let totals: Map<String, Value> = pool
-        .totals
-        .entries()
-        .map(|(name, count)| (name.to_owned(), json!(count)))
-        .collect();
-    document.insert("totals".into(), Value::Object(totals));
-    let workers: Vec<Value> = pool
-        .slots
-        .iter()
-        .map(|slot| {
-            json!({
-                "slot": slot.slot, "pid": slot.pid, "generation": slot.generation, "state": slot.state.name(),
-                "phase": slot.phase.name(), "armed": slot.armed, "inflight": slot.inflight, "connections": slot.connections,
-                "restarts": slot.restarts, "served": slot.counters.served, "uptime_seconds": seconds(slot.started_ns),
-            })
-        })
-        .collect();
-    document.insert("workers".into(), Value::Array(workers));
+    document.extend(pool.document());
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use nix::sys::socket::{
 
 pub use error::BindError;
 pub use inherited::{descriptor, inherited};
-pub(crate) use unix::SocketFile;
+pub(crate) use unix::{SocketFile, bind_file};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -91,7 +91,14 @@ impl AsFd for Listener {
 pub fn bind(address: Address, backlog: u32) -> Result<Listener, BindError> {
     match address {
         Address::Tcp { host, port } => bind_tcp(&host, port, backlog),
-        Address::Unix { path, mode } => unix::bind(&path, mode, backlog),
+        Address::Unix { path, mode } => {
+            let (fd, file) = bind_file(&path, mode, backlog)?;
+            Ok(Listener {
+                fd,
+                local: Local::Unix(path),
+                file: Some(file),
+            })
+        }
         Address::Inherited(fd) => inherited::adopt(fd),
     }
 }
@@ -169,12 +176,16 @@ fn local_of(fd: &OwnedFd) -> Option<Local> {
     }
 }
 
-fn set_flags(fd: &OwnedFd) -> nix::Result<()> {
+pub(crate) fn set_flags(fd: &OwnedFd) -> nix::Result<()> {
     let status = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(status | OFlag::O_NONBLOCK))?;
     fcntl(fd, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
     Ok(())
 }
+
+/// The file mode mask belongs to the whole process, so tests that bind unix sockets take turns.
+#[cfg(test)]
+pub(crate) static MASK: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,8 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Mutex;
 
 use super::*;
-
-/// The file mode mask belongs to the whole process, so tests that bind unix sockets take turns.
-static MASK: Mutex<()> = Mutex::new(());
 
 fn folder(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("tine-listen-{name}-{}", std::process::id()));

@@ -1,7 +1,7 @@
 //! Binds a unix socket: its permissions from the first moment, and what to do with a file that is there already.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,14 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
 
-use super::{BindError, Listener, Local, listen};
+use super::{BindError, listen};
 
 /// The file of a unix socket that this process bound.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
 }
 
 impl SocketFile {
@@ -41,7 +41,12 @@ impl SocketFile {
     }
 }
 
-pub(super) fn bind(path: &Path, mode: u32, backlog: u32) -> Result<Listener, BindError> {
+/// Binds and listens, non-blocking and closed on exec.
+pub(crate) fn bind_file(
+    path: &Path,
+    mode: u32,
+    backlog: u32,
+) -> Result<(OwnedFd, SocketFile), BindError> {
     remove_stale(path)?;
     let failed = |error: io::Error| BindError::Unix {
         path: path.to_owned(),
@@ -63,11 +68,7 @@ pub(super) fn bind(path: &Path, mode: u32, backlog: u32) -> Result<Listener, Bin
         device: found.dev(),
         inode: found.ino(),
     };
-    Ok(Listener {
-        fd,
-        local: Local::Unix(path.to_owned()),
-        file: Some(file),
-    })
+    Ok((fd, file))
 }
 
 /// A server that was killed leaves its file behind, on which nobody listens. Only a refused connection proves that.
