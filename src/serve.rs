@@ -67,6 +67,7 @@ pub fn run(
         listener,
         proven: files.snapshot(),
         program,
+        control: None,
     };
     Exit::from_master(tine_master::run(start, tools))
 }

@@ -15,8 +15,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tine_master::{
-    Address, Adopted, Check, Child, Handover, Listener, Program, Service, Settings, Start, bind,
-    exit, listen, resume, run,
+    Address, Adopted, Check, Child, ControlSocket, Handover, Listener, Program, Service, Settings,
+    Start, bind, exit, listen, resume, run,
 };
 use tine_scoreboard::control::{Channel, Received, RecycleReason, ToMaster, ToWorker};
 use tine_scoreboard::{Phase, Scoreboard, monotonic_ns};
@@ -92,6 +92,8 @@ fn start(mut service: Example) -> ExitCode {
             path: path.into(),
             arguments: std::env::args_os().collect(),
         }),
+        control: option(&options, "control")
+            .map(|path| ControlSocket::bind(path.as_ref()).expect("a control socket")),
     };
     ExitCode::from(run(start, service))
 }
@@ -290,11 +292,12 @@ fn work(child: Child, boot: &str, word: &str, unix: bool) -> i32 {
             _ => matches!(signals.read_signal(), Ok(Some(_))),
         };
         if told && !worker.deaf {
-            worker.say(&ToMaster::Draining);
             hot.set_phase(Phase::Draining);
             while let Some(mut stream) = socket.accept() {
                 worker.serve(stream.as_mut());
             }
+            drop(socket);
+            worker.say(&ToMaster::Draining);
             return exit::WORKER_DONE;
         }
         if let Some(mut stream) = socket.accept()

@@ -35,7 +35,7 @@ pub enum ToMaster {
         /// Why.
         reason: RecycleReason,
     },
-    /// The worker has begun to drain.
+    /// The worker drains, and has left the listener.
     Draining,
     /// The worker cannot serve and is about to exit. `fatal`: no other worker could either.
     BootFailed {

@@ -55,13 +55,14 @@ impl Worker {
         nix::unistd::alarm::set(
             u32::try_from((patience + ALARM_MARGIN).as_secs()).unwrap_or(u32::MAX),
         );
-        let _ = self.control.send(&ToMaster::Draining);
         log::debug!(
             "draining {} connections, at most {} ms",
             self.clients.len(),
             patience.as_millis()
         );
         self.close_listener();
+        // Only now: who hears of it may rely on it that whoever comes from now on is served by others.
+        let _ = self.control.send(&ToMaster::Draining);
         let input = if self.board.header().shutting_down() {
             Input::Drain
         } else {

@@ -24,7 +24,7 @@ enum Stage {
     /// The order has not come whole.
     Ordering { until: Time },
     /// The order is being carried out, which has deadlines of its own. `until`: when all that is written must have been read.
-    Waiting { until: Option<Time> },
+    Waiting { order: Order, until: Option<Time> },
     /// The outcome is written.
     Leaving { until: Time },
     /// Nothing more to say.
@@ -49,10 +49,10 @@ impl Conversation {
         }
     }
 
-    /// The conversation of a client whose order came to another process of this server.
-    pub(super) fn resumed() -> Conversation {
+    /// The conversation of a client that has ordered before this image of the process was.
+    pub(super) fn resumed(order: Order) -> Conversation {
         Conversation {
-            stage: Stage::Waiting { until: None },
+            stage: Stage::Waiting { order, until: None },
             order: Vec::new(),
             unsaid: Vec::new(),
         }
@@ -62,8 +62,12 @@ impl Conversation {
         self.stage == Stage::Gone
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Waiting { .. })
+    /// The order that its client waits for.
+    pub(super) fn waits_for(&self) -> Option<Order> {
+        match self.stage {
+            Stage::Waiting { order, .. } => Some(order),
+            _ => None,
+        }
     }
 
     /// How many bytes of the order it would take.
@@ -82,7 +86,7 @@ impl Conversation {
     pub(super) fn deadline(&self) -> Option<Time> {
         match self.stage {
             Stage::Ordering { until } | Stage::Leaving { until } => Some(until),
-            Stage::Waiting { until } => until,
+            Stage::Waiting { until, .. } => until,
             Stage::Gone => None,
         }
     }
@@ -97,7 +101,7 @@ impl Conversation {
         match end.and_then(|end| self.order.get(..end)) {
             Some(line) => match Order::parse(line) {
                 Ok(order) => {
-                    self.stage = Stage::Waiting { until: None };
+                    self.stage = Stage::Waiting { order, until: None };
                     return Some(order);
                 }
                 Err(outcome) => self.finish(now, &outcome),
@@ -125,8 +129,9 @@ impl Conversation {
 
     /// Says how the order goes on.
     pub(super) fn tell(&mut self, now: Time, text: &str) {
-        if let Stage::Waiting { until } = self.stage {
+        if let Stage::Waiting { order, until } = self.stage {
             self.stage = Stage::Waiting {
+                order,
                 until: until.or(Some(now.saturating_add(PATIENCE))),
             };
             self.say(&order::progress(text));
@@ -156,7 +161,7 @@ impl Conversation {
         self.unsaid.drain(..bytes.min(self.unsaid.len()));
         if self.unsaid.is_empty() {
             self.stage = match self.stage {
-                Stage::Waiting { .. } => Stage::Waiting { until: None },
+                Stage::Waiting { order, .. } => Stage::Waiting { order, until: None },
                 Stage::Leaving { .. } => Stage::Gone,
                 stage => stage,
             };
@@ -237,8 +242,10 @@ mod tests {
     fn shown(conversation: &Conversation) -> String {
         let (name, until) = match conversation.stage {
             Stage::Ordering { until } => ("Ordering", Some(until)),
-            Stage::Waiting { until: Some(until) } if until == DEADLINE => ("Unread", None),
-            Stage::Waiting { until } => ("Waiting", until),
+            Stage::Waiting {
+                until: Some(until), ..
+            } if until == DEADLINE => ("Unread", None),
+            Stage::Waiting { until, .. } => ("Waiting", until),
             Stage::Leaving { until } => ("Leaving", Some(until)),
             Stage::Gone => ("Gone", None),
         };

@@ -1,65 +1,80 @@
-//! The control socket in parts, for a new image of this process: the clients that ordered the upgrade hear from it how it went.
+//! The control socket in writing, for a program that is executed in place of this one: the clients that ordered the upgrade hear
+//! from it how it went.
 
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the upgrade in place, which does not use it yet"
-    )
-)]
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use std::os::fd::OwnedFd;
+use serde::{Deserialize, Serialize};
 
 use super::conversation::Conversation;
-use super::{Client, ClientId, ControlSocket};
-use crate::listen::{SocketFile, set_flags};
+use super::{Client, ClientId, ControlSocket, Order};
+use crate::listen::SocketFile;
 
-/// All of the socket that survives.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) listener: OwnedFd,
-    pub(crate) file: SocketFile,
-    /// Clients that wait for an outcome.
-    pub(crate) waiting: Vec<(ClientId, OwnedFd)>,
-    pub(crate) next_id: u64,
+/// All of the socket that survives. Descriptors by their numbers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    listener: RawFd,
+    file: SocketFile,
+    waiting: Vec<Waiting>,
+    next_id: u64,
+}
+
+/// A client that waits for an outcome.
+#[derive(Debug, Serialize, Deserialize)]
+struct Waiting {
+    id: ClientId,
+    order: Order,
+    client: RawFd,
+}
+
+impl Kept {
+    /// What must stay open.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let clients = self.waiting.iter().map(|waiting| waiting.client);
+        clients.chain([self.listener])
+    }
 }
 
 impl ControlSocket {
-    /// Takes it apart, to be put together by a new image of this process, or by this one when there will be none. Who has
-    /// not ordered yet, or does not read, is dropped.
-    pub(crate) fn into_parts(self) -> Parts {
-        let waits = |client: &Client| {
-            client.conversation.is_waiting() && client.conversation.unsaid().is_empty()
+    /// Writes it down. Who has not ordered yet, or does not read, is left behind.
+    pub(crate) fn keep(&self) -> Kept {
+        let clients = self.clients.iter();
+        let clients = clients.filter(|client| client.conversation.unsaid().is_empty());
+        let waiting = |client: &Client| {
+            Some(Waiting {
+                id: client.id,
+                order: client.conversation.waits_for()?,
+                client: client.fd.as_raw_fd(),
+            })
         };
-        let clients = self.clients.into_iter().filter(waits);
-        Parts {
-            listener: self.listener,
-            file: self.file,
-            waiting: clients.map(|client| (client.id, client.fd)).collect(),
+        Kept {
+            listener: self.listener.as_raw_fd(),
+            file: self.file.clone(),
+            waiting: clients.filter_map(waiting).collect(),
             next_id: self.next_id,
         }
     }
 
-    /// Puts together what [`ControlSocket::into_parts`] took apart. Its descriptors are closed on exec again.
-    ///
-    /// # Errors
-    /// A descriptor is none.
-    pub(crate) fn resume(parts: Parts) -> nix::Result<ControlSocket> {
-        set_flags(&parts.listener)?;
-        let mut clients = Vec::new();
-        for (id, fd) in parts.waiting {
-            set_flags(&fd)?;
-            clients.push(Client {
-                id,
-                fd,
-                conversation: Conversation::resumed(),
-            });
-        }
+    /// Puts together what [`ControlSocket::keep`] wrote down, each descriptor through `own`.
+    pub(crate) fn resume<Error>(
+        kept: Kept,
+        own: impl Fn(RawFd) -> Result<OwnedFd, Error>,
+    ) -> Result<ControlSocket, Error> {
+        let resumed = |waiting: Waiting| {
+            Ok(Client {
+                id: waiting.id,
+                fd: own(waiting.client)?,
+                conversation: Conversation::resumed(waiting.order),
+            })
+        };
         Ok(ControlSocket {
-            listener: parts.listener,
-            file: parts.file,
-            clients,
-            next_id: parts.next_id,
+            listener: own(kept.listener)?,
+            file: kept.file,
+            clients: kept
+                .waiting
+                .into_iter()
+                .map(resumed)
+                .collect::<Result<_, Error>>()?,
+            next_id: kept.next_id,
             deaf_until: None,
         })
     }

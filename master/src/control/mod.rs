@@ -26,12 +26,14 @@ use nix::sys::socket::{
     MsgFlags, SockFlag, accept4, getsockopt, recv, send, sockopt::PeerCredentials,
 };
 use nix::unistd::{Uid, geteuid};
+use serde::{Deserialize, Serialize};
 
 use crate::backoff::Time;
 use crate::listen::{SocketFile, bind_file};
 use conversation::{Conversation, ORDER_BYTES};
 
 pub use error::ControlError;
+pub(crate) use handover::Kept;
 pub use order::{Order, Outcome};
 
 /// Clients at a time.
@@ -44,7 +46,7 @@ const BACKLOG: u32 = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A client, for as long as the socket lives; never given twice, so that what comes late misses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClientId(pub(crate) u64);
 
 /// The socket, bound and listening, and its clients.
@@ -144,11 +146,11 @@ impl ControlSocket {
 
     /// Ends the socket with the pool: whoever still waits gets its last word, and the file is removed if it is still ours.
     /// These connections are left to the end of the process, so that their end says that the process is gone.
-    pub fn leave(mut self, now: Time, outcome: impl Fn(ClientId) -> Outcome) {
+    pub fn leave(mut self, now: Time, outcome: impl Fn(Order) -> Outcome) {
         self.file.remove();
         for mut client in self.clients.drain(..) {
-            if client.conversation.is_waiting() {
-                client.conversation.finish(now, &outcome(client.id));
+            if let Some(order) = client.conversation.waits_for() {
+                client.conversation.finish(now, &outcome(order));
                 client.write();
                 let _ = client.fd.into_raw_fd();
             }
@@ -224,6 +226,7 @@ impl Client {
     fn turn(&mut self, now: Time, orders: &mut Vec<(ClientId, Order)>) {
         self.write();
         if let Some(order) = self.read(now) {
+            self.log(order);
             orders.push((self.id, order));
         }
         self.write();
@@ -231,6 +234,18 @@ impl Client {
             self.conversation.lost();
         }
         self.conversation.tick(now);
+    }
+
+    fn log(&self, order: Order) {
+        // Whoever watches asks often, and changes nothing.
+        let level = match order {
+            Order::Status => log::Level::Debug,
+            _ => log::Level::Info,
+        };
+        if let Ok(peer) = getsockopt(&self.fd, PeerCredentials) {
+            let (pid, uid) = (peer.pid(), peer.uid());
+            log::log!(level, "order from process {pid} of user {uid}: {order}");
+        }
     }
 
     fn read(&mut self, now: Time) -> Option<Order> {

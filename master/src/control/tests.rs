@@ -1,5 +1,7 @@
 //! Real sockets and clients of every kind. Time is what the tests say it is.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -321,11 +323,11 @@ fn the_file_is_ours_alone_and_leaves_with_us() {
 
     // At the end each who waits has a last word, and its connection lasts as long as the process.
     let client = place.send("stop\n");
-    let (id, _) = only(&socket.turn(NOW));
+    let (_, stop) = only(&socket.turn(NOW));
     let silent = place.connect();
     socket.turn(NOW);
-    socket.leave(NOW, |client| {
-        assert_eq!(client, id);
+    socket.leave(NOW, |order| {
+        assert_eq!(order, stop);
         Outcome::yes("stopped")
     });
     assert!(!place.path().exists());
@@ -380,7 +382,21 @@ fn a_new_image_goes_on_where_the_old_one_was() {
     let silent = place.connect();
     socket.turn(NOW);
 
-    let mut socket = ControlSocket::resume(socket.into_parts()).expect("resume");
+    let mut socket = {
+        let kept = serde_json::to_vec(&socket.keep()).expect("writes");
+        let kept: Kept = serde_json::from_slice(&kept).expect("reads");
+        // As an execution does, this keeps the named descriptors and closes all others.
+        let copy = |number| {
+            // SAFETY: the socket is alive, so its descriptors are open.
+            let fd = unsafe { BorrowedFd::borrow_raw(number) };
+            (number, fd.try_clone_to_owned().expect("a copy"))
+        };
+        let copies: HashMap<_, _> = kept.descriptors().map(copy).collect();
+        let copies = RefCell::new(copies);
+        drop(socket);
+        ControlSocket::resume(kept, |number| copies.borrow_mut().remove(&number).ok_or(()))
+            .expect("resume")
+    };
     assert_eq!(lines(silent).len(), 0);
     let client = place.send("status\n");
     let (new, order) = only(&socket.turn(NOW));

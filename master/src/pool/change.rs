@@ -13,7 +13,7 @@ use std::fmt;
 use log::Level;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Doing, Notice, Phase, Pool, Slot, Time};
+use super::{Action, Doing, Notice, Phase, Pool, Slot, Time, Worker};
 use crate::settings::Settings;
 
 /// So many challengers may fail after the first one was ready; then the change stays unfinished.
@@ -198,7 +198,12 @@ impl Pool {
         if self.on_their_way() {
             return;
         }
-        if proven && !(0..self.target).any(|place| self.is_stale(place)) {
+        let stale = (0..self.target).any(|place| self.is_stale(place));
+        // An old one that has not left the listener yet could still answer whoever comes after the good news.
+        if proven && !stale && self.live().any(|(_, worker)| self.may_answer(worker)) {
+            return;
+        }
+        if proven && !stale {
             let text = format!(
                 "{what} done: {} of {} workers run generation {}",
                 self.ready_count(),
@@ -228,6 +233,11 @@ impl Pool {
                     && matches!(worker.doing, Doing::Booting { .. } | Doing::Serving { .. })
             }
         })
+    }
+
+    fn may_answer(&self, worker: Worker) -> bool {
+        worker.generation != self.generation
+            && matches!(worker.doing, Doing::Retiring { parted: false, .. })
     }
 
     fn on_their_way(&self) -> bool {

@@ -64,7 +64,9 @@ impl Pool {
                 out.push(Action::Log(Level::Error, text));
                 self.kill(slot, out);
             }
-            Doing::Retiring { abort_at, kill_at } if now >= abort_at => {
+            Doing::Retiring {
+                abort_at, kill_at, ..
+            } if now >= abort_at => {
                 let text = format!("worker {pid} (w{place}) did not drain in time; SIGABRT");
                 out.push(Action::Log(Level::Error, text));
                 out.push(Action::Abort { pid });

@@ -79,6 +79,7 @@ mod tests {
                 deaf_until: Some(second * 2),
             },
             Doing::Retiring {
+                parted: true,
                 abort_at: second,
                 kill_at: second * 3,
             },

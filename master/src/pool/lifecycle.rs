@@ -120,6 +120,18 @@ impl Pool {
                 ));
                 self.failed(now, slot, Some(now.saturating_sub(since)), out);
             }
+            (
+                ToMaster::Draining,
+                Doing::Retiring {
+                    abort_at, kill_at, ..
+                },
+            ) => {
+                worker.doing = Doing::Retiring {
+                    parted: true,
+                    abort_at,
+                    kill_at,
+                };
+            }
             (ToMaster::BootFailed { fatal }, Doing::Booting { .. }) => {
                 let how = if fatal { "for good" } else { "for now" };
                 out.push(Action::Log(

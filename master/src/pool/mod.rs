@@ -79,7 +79,9 @@ pub(crate) enum Doing {
         leaving: bool,
         deaf_until: Option<Time>,
     },
+    /// `parted`: it has left the listener, so whoever comes now is served by others.
     Retiring {
+        parted: bool,
         abort_at: Time,
         kill_at: Time,
     },
@@ -197,6 +199,11 @@ impl Pool {
     /// How long a new worker has to become ready.
     pub fn boot_timeout(&self) -> Duration {
         self.settings.boot_timeout
+    }
+
+    /// How many workers there are to be.
+    pub fn target(&self) -> usize {
+        self.target
     }
 
     /// The process in the slot.

@@ -128,13 +128,19 @@ impl Pool {
                 worker.doing = quickly;
                 out.push(Action::Quick { slot, pid });
             }
-            Doing::Retiring { abort_at, kill_at } if quick => {
+            Doing::Retiring {
+                parted,
+                abort_at,
+                kill_at,
+            } if quick => {
                 if let Doing::Retiring {
                     abort_at: sooner_abort,
                     kill_at: sooner_kill,
+                    ..
                 } = quickly
                 {
                     worker.doing = Doing::Retiring {
+                        parted,
                         abort_at: abort_at.min(sooner_abort),
                         kill_at: kill_at.min(sooner_kill),
                     };
@@ -153,6 +159,7 @@ impl Pool {
     /// The state of a worker that drains from now on.
     pub(super) fn drain_deadlines(&self, now: Time) -> Doing {
         Doing::Retiring {
+            parted: false,
             abort_at: now.saturating_add(self.settings.abort_after),
             kill_at: now.saturating_add(self.settings.kill_after),
         }
@@ -160,6 +167,7 @@ impl Pool {
 
     fn quick_deadlines(&self, now: Time) -> Doing {
         Doing::Retiring {
+            parted: false,
             abort_at: now.saturating_add(self.settings.quick_timeout + QUICK_ABORT),
             kill_at: now.saturating_add(self.settings.quick_timeout + QUICK_KILL),
         }

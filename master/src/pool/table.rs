@@ -108,6 +108,7 @@ fn slots() -> Vec<(&'static str, Slot)> {
         (
             "retiring",
             live(Doing::Retiring {
+                parted: false,
                 abort_at: later,
                 kill_at: later,
             }),
@@ -115,6 +116,7 @@ fn slots() -> Vec<(&'static str, Slot)> {
         (
             "retiring, late",
             live(Doing::Retiring {
+                parted: true,
                 abort_at: NOW,
                 kill_at: later,
             }),
@@ -212,6 +214,7 @@ fn slot_word(slot: &Slot) -> &'static str {
             } => "deaf",
             Doing::Serving { leaving: true, .. } => "leaving",
             Doing::Serving { .. } => "serving",
+            Doing::Retiring { parted: true, .. } => "parted",
             Doing::Retiring { .. } => "retiring",
             Doing::Aborted { .. } => "aborted",
             Doing::Killed => "killed",
@@ -354,7 +357,7 @@ fn every_state_meets_every_event_as_reviewed() {
 const CHECKER: u32 = 55;
 
 /// A change as far as it may be, with the worker of generation 1 as the incumbent and `OTHER` as its challenger.
-fn changes() -> Vec<(&'static str, Change, Slot)> {
+fn changes() -> Vec<(&'static str, Change, Doing, Slot)> {
     let checking = |pid, deadline, overdue| Change::Checking {
         what: What::Reload,
         pid,
@@ -386,7 +389,18 @@ fn changes() -> Vec<(&'static str, Change, Slot)> {
     let booting = challenger(Doing::Booting { deadline: later });
     let late = challenger(Doing::Booting { deadline: NOW });
     let (reload, upgrade) = (What::Reload, What::Upgrade);
-    vec![
+    let serving = Doing::Serving {
+        since: NOW - Duration::from_secs(1),
+        leaving: false,
+        deaf_until: None,
+    };
+    let retiring = Doing::Retiring {
+        parted: false,
+        abort_at: later,
+        kill_at: later,
+    };
+    let up = challenger(serving);
+    let states = vec![
         ("none", Change::None, Slot::Empty),
         (
             "checking, unforked",
@@ -420,7 +434,13 @@ fn changes() -> Vec<(&'static str, Change, Slot)> {
             booting,
         ),
         ("upgrading, challenged", rolling(upgrade, false, 0), booting),
-    ]
+        ("last", rolling(reload, true, 0), up),
+    ];
+    let state = |(name, change, slot)| match name {
+        "last" => ("rolling, the last one leaves", change, retiring, slot),
+        name => (name, change, serving, slot),
+    };
+    states.into_iter().map(state).collect()
 }
 
 fn change_events() -> Vec<(&'static str, Event)> {
@@ -466,6 +486,14 @@ fn change_events() -> Vec<(&'static str, Event)> {
         ),
         ("challenger 3", exited(OTHER, 3)),
         ("challenger 4", exited(OTHER, 4)),
+        (
+            "incumbent left",
+            Event::Message {
+                slot: 0,
+                pid: PID,
+                message: ToMaster::Draining,
+            },
+        ),
         ("incumbent dies", exited(PID, 1)),
     ]
 }
@@ -486,16 +514,11 @@ fn change_word(pool: &Pool) -> String {
     format!("{word}{pending}")
 }
 
-fn change_outcome(change: &Change, challenger: Slot, event: Event) -> String {
-    let serving = Doing::Serving {
-        since: NOW - Duration::from_secs(1),
-        leaving: false,
-        deaf_until: None,
-    };
+fn change_outcome(change: &Change, doing: Doing, challenger: Slot, event: Event) -> String {
     let incumbent = Slot::Live(Worker {
         pid: PID,
         generation: 1,
-        doing: serving,
+        doing,
     });
     let mut pool = pool(Phase::Running, incumbent);
     pool.slots[2] = challenger;
@@ -531,10 +554,10 @@ fn change_outcome(change: &Change, challenger: Slot, event: Event) -> String {
 #[test]
 fn every_change_meets_every_event_as_reviewed() {
     let mut table = String::new();
-    for (name, change, challenger) in changes() {
+    for (name, change, incumbent, challenger) in changes() {
         let _ = writeln!(table, "change {name}");
         for (event_name, event) in change_events() {
-            let row = change_outcome(&change, challenger, event);
+            let row = change_outcome(&change, incumbent, challenger, event);
             let _ = writeln!(table, "  {event_name:<14} {row}");
         }
     }

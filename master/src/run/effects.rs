@@ -49,7 +49,10 @@ impl<S: Service> Master<S> {
                 .lines()
                 .for_each(|line| log::info!("{line}")),
             Action::Notify(notice) => self.notify(notice),
-            Action::Log(level, text) => log::log!(level, "{text}"),
+            Action::Log(level, text) => {
+                log::log!(level, "{text}");
+                self.tell_waiting(&text);
+            }
             Action::Exit(code) => self.exit_code = Some(code),
         }
         None
@@ -107,9 +110,6 @@ impl<S: Service> Master<S> {
             Err(text) => log::error!("the configuration before can't be taken up again: {text}"),
         }
     }
-
-    /// Those who ordered a change hear what came of it.
-    fn answer(&mut self, _change: u64, _ok: bool, _text: &str) {}
 
     fn notify(&mut self, notice: Notice) {
         if notice == Notice::Ready {
@@ -223,6 +223,7 @@ impl<S: Service> Master<S> {
             signals: None,
             notifier: None,
             listener: None,
+            control: None,
         };
         (self.checker, self.binary) = (None, None);
         (self.candidate, self.previous, self.proven) = (None, None, Vec::new());

@@ -16,6 +16,7 @@ use tine_scoreboard::control::Channel;
 use super::Master;
 use super::check::{memory_of, read_all};
 use super::execute::{descriptor, execute, own};
+use crate::control::{self, ClientId, ControlSocket};
 use crate::exit;
 use crate::listen::SocketFile;
 use crate::pool::{Event, Kept};
@@ -45,6 +46,9 @@ struct Written {
     previous: RawFd,
     /// The binary before, to go back to.
     binary: Option<RawFd>,
+    control: Option<control::Kept>,
+    /// Clients of the control socket, and the change that each waits for.
+    waiting: Vec<(ClientId, u64)>,
 }
 
 /// What a program was given that is executed in place of a master.
@@ -61,6 +65,8 @@ pub struct Handover {
     pub proven: Vec<u8>,
     pub(super) previous: Vec<u8>,
     pub(super) binary: Option<OwnedFd>,
+    pub(super) control: Option<ControlSocket>,
+    pub(super) waiting: Vec<(ClientId, u64)>,
 }
 
 impl Handover {
@@ -99,6 +105,11 @@ impl Handover {
             proven: contents(written.proven)?,
             previous: contents(written.previous)?,
             binary: written.binary.map(take).transpose()?,
+            control: written
+                .control
+                .map(|kept| ControlSocket::resume(kept, take))
+                .transpose()?,
+            waiting: written.waiting,
             pool: written.pool,
             refused: written.refused,
             program: written.program,
@@ -127,6 +138,8 @@ impl Handover {
                 .collect(),
             proven: &self.previous,
             previous: &self.previous,
+            control: self.control.as_ref(),
+            waiting: self.waiting,
         };
         let error = match &self.binary {
             Some(binary) => given.to(&before(&self.program, binary), Some(binary)),
@@ -156,6 +169,8 @@ struct Given<'a> {
     channels: Vec<(usize, RawFd)>,
     proven: &'a [u8],
     previous: &'a [u8],
+    control: Option<&'a ControlSocket>,
+    waiting: Vec<(ClientId, u64)>,
 }
 
 impl Given<'_> {
@@ -176,6 +191,8 @@ impl Given<'_> {
                 proven: proven.as_raw_fd(),
                 previous: previous.as_raw_fd(),
                 binary: binary.map(AsRawFd::as_raw_fd),
+                control: self.control.map(ControlSocket::keep),
+                waiting: self.waiting,
             };
             let memory = memory_of("tine-handover", &serde_json::to_vec(&written)?)?;
             let mut keep = vec![
@@ -187,6 +204,7 @@ impl Given<'_> {
             ];
             keep.extend(written.channels.iter().map(|(_, number)| *number));
             keep.extend(written.binary);
+            keep.extend(written.control.iter().flat_map(control::Kept::descriptors));
             log::logger().flush();
             Ok(execute(program, VARIABLE, memory.as_raw_fd(), &keep))
         };
@@ -245,6 +263,8 @@ impl<S: Service> Master<S> {
                 .collect(),
             proven,
             previous,
+            control: self.open.control.as_ref(),
+            waiting: self.waiting.clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The master's loop: waits for signals, words of workers and time, asks the policy, and carries out what it says.
+//! The master's loop: waits for signals, orders, words of workers and time, asks the policy, and carries out what it says.
 //!
 //! All side effects of the master are here or one call away. Nothing here decides: what to do about an event is
 //! [`crate::pool`]'s. Every wait ends at a deadline.
@@ -7,6 +7,7 @@ mod check;
 mod effects;
 mod execute;
 mod handover;
+mod orders;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use nix::unistd::Pid;
 use tine_scoreboard::control::{Channel, Received, ToMaster};
 use tine_scoreboard::{Scoreboard, monotonic_ns};
 
+use crate::control::{ClientId, ControlSocket};
 use crate::exit;
 use crate::fork;
 use crate::listen::{Listener, SocketFile};
@@ -58,6 +60,8 @@ pub struct Start {
     pub proven: Vec<u8>,
     /// For upgrades; without it they are refused.
     pub program: Option<Program>,
+    /// Where the pool takes orders, and says how they ended.
+    pub control: Option<ControlSocket>,
 }
 
 /// Runs the pool until it is told to stop, and returns the exit code for the process.
@@ -71,6 +75,7 @@ pub fn run(start: Start, service: impl Service) -> u8 {
         listener,
         proven,
         program,
+        control,
     } = start;
     if let Err(error) = settings.check() {
         log::error!("{error}");
@@ -95,6 +100,7 @@ pub fn run(start: Start, service: impl Service) -> u8 {
         signals: Some(signals),
         notifier: Some(Notifier::from_environment()),
         listener: Some(listener),
+        control,
     };
     let channels = (0..settings.max_workers * 2).map(|_| None).collect();
     let mut master = Master {
@@ -102,7 +108,7 @@ pub fn run(start: Start, service: impl Service) -> u8 {
         program,
         ..Master::new(settings, pool, board, service, open, channels, proven)
     };
-    master.run(None)
+    master.run_to_the_end(None)
 }
 
 /// Goes on with the pool of the program that was executed before this one. The service has adopted `handover.proven`; or the
@@ -123,6 +129,8 @@ pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: imp
         proven,
         previous,
         binary,
+        control,
+        waiting,
     } = handover;
     let mut settings = match &adopted {
         Ok(adopted) => adopted.settings.clone(),
@@ -141,6 +149,7 @@ pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: imp
         signals: Some(signals),
         notifier: Some(Notifier::from_environment()),
         listener: Some(listener),
+        control,
     };
     let back = refused.is_none();
     let mut master = Master {
@@ -148,6 +157,7 @@ pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: imp
         program: Some(program),
         previous: back.then_some(previous),
         binary: binary.filter(|_| back),
+        waiting,
         ..Master::new(settings, pool, board, service, open, channels, proven)
     };
     let first = match (refused, adopted) {
@@ -158,7 +168,7 @@ pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: imp
             Event::Adopted(Err(text))
         }
     };
-    master.run(Some(first))
+    master.run_to_the_end(Some(first))
 }
 
 fn take_signals() -> Result<Signals, u8> {
@@ -182,6 +192,7 @@ struct Open {
     signals: Option<Signals>,
     notifier: Option<Notifier>,
     listener: Option<OwnedFd>,
+    control: Option<ControlSocket>,
 }
 
 struct Master<S> {
@@ -207,6 +218,8 @@ struct Master<S> {
     binary: Option<OwnedFd>,
     checker: Option<Checker>,
     program: Option<Program>,
+    /// Clients of the control socket that wait for a change, and the number of it.
+    waiting: Vec<(ClientId, u64)>,
     /// What the policy says of itself, and what the service manager was told last, and when.
     status: String,
     told: String,
@@ -250,10 +263,17 @@ impl<S: Service> Master<S> {
             binary: None,
             checker: None,
             program: None,
+            waiting: Vec::new(),
             status: String::new(),
             told: String::new(),
             told_at: Time::ZERO,
         }
+    }
+
+    fn run_to_the_end(&mut self, first: Option<Event>) -> u8 {
+        let code = self.run(first);
+        self.close_control(code);
+        code
     }
 
     fn run(&mut self, first: Option<Event>) -> u8 {
@@ -292,6 +312,7 @@ impl<S: Service> Master<S> {
             for command in others {
                 self.apply(Event::Command(command));
             }
+            self.take_orders();
         }
     }
 
@@ -320,7 +341,14 @@ impl<S: Service> Master<S> {
         let until = self
             .pool
             .next_deadline()
-            .map_or(self.next_tick, |deadline| deadline.min(self.next_tick));
+            .into_iter()
+            .chain(
+                self.open
+                    .control
+                    .iter()
+                    .filter_map(ControlSocket::next_deadline),
+            )
+            .fold(self.next_tick, Time::min);
         // A millisecond is added because poll(2) counts whole ones, and too early would mean once more around.
         let milliseconds = until.saturating_sub(now()).as_millis().saturating_add(1);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
@@ -332,6 +360,12 @@ impl<S: Service> Master<S> {
                 watched.push(PollFd::new(channel.as_fd(), PollFlags::POLLIN));
             }
         }
+        let clients = self
+            .open
+            .control
+            .iter()
+            .flat_map(ControlSocket::descriptors);
+        watched.extend(clients.map(|(client, flags)| PollFd::new(client, flags)));
         match poll(&mut watched, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error),

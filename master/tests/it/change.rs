@@ -261,26 +261,22 @@ fn sigusr2_executes_the_binary_in_place_and_loses_nobody() {
 fn descriptors_do_not_pile_up_over_reloads_and_upgrades() {
     let place = Place::new("descriptors");
     let mut pool = place.start(&["workers=2"]);
-    let open = |pid: u32| {
-        std::fs::read_dir(format!("/proc/{pid}/fd"))
-            .expect("fd")
-            .count()
-    };
-    let mut counts = Vec::new();
+    let open = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    let expected = (open(pool.pid()), open(pool.workers()[0]));
     for number in 0..6 {
-        let signal = if number % 2 == 0 {
+        pool.signal(if number % 2 == 0 {
             Signal::SIGHUP
         } else {
             Signal::SIGUSR2
-        };
-        pool.signal(signal);
+        });
         pool.wait_for("2 of 2 workers run generation");
-        until("the old ones are gone", || pool.workers().len() == 2);
-        counts.push((open(pool.pid()), open(pool.workers()[0])));
+        until("as many descriptors as before", || {
+            let workers = pool.workers();
+            workers.len() == 2
+                && open(pool.pid()) == expected.0
+                && workers.iter().all(|pid| open(*pid) == expected.1)
+        });
     }
-    assert_eq!(counts[0], counts[4], "{counts:?}");
-    assert_eq!(counts[1], counts[5], "{counts:?}");
-    assert_eq!(counts[4], counts[5], "{counts:?}");
 }
 
 #[test]
@@ -349,4 +345,54 @@ fn a_binary_whose_workers_do_not_boot_gives_way_to_the_one_before() {
     assert!(generation(&pool).ends_with(" three"));
     // One client may have been at the worker that was killed.
     assert!(clients.lost() <= 4);
+}
+
+/// What the control socket says to an order, to the end.
+fn order(place: &Place, order: &str) -> Vec<String> {
+    use std::io::{BufRead, BufReader, Write};
+    let mut client =
+        std::os::unix::net::UnixStream::connect(place.0.join("control")).expect("connect");
+    client
+        .set_read_timeout(Some(crate::harness::PATIENCE))
+        .expect("timeout");
+    writeln!(client, "{order}").expect("send");
+    let lines = BufReader::new(client).lines();
+    lines.map(|line| line.expect("a line")).collect()
+}
+
+#[test]
+fn who_orders_a_change_is_told_what_came_of_it_also_by_the_next_program() {
+    let place = Place::new("order");
+    let control = format!("control={}", place.0.join("control").display());
+    let mut pool = place.start(&["workers=2", &control]);
+    let last = |lines: &[String]| lines.last().expect("an answer").clone();
+    for (number, word) in [(2, "reload"), (3, "upgrade"), (4, "upgrade"), (5, "reload")] {
+        place.configure(&format!("word=w{number}"));
+        let lines = order(&place, word);
+        let text = format!("{word} done: 2 of 2 workers run generation {number}");
+        assert!(
+            last(&lines).starts_with(&format!("{{\"done\":true,\"ok\":true,\"text\":\"{text}\"")),
+            "{lines:?}"
+        );
+        assert!(
+            lines.iter().any(|line| line.contains("is ready")),
+            "it hears how it goes: {lines:?}"
+        );
+        assert_eq!(generation(&pool), format!("{number} w{number}"));
+    }
+    for word in ["reload", "upgrade"] {
+        for text in ["wrong", "boot=exit:4"] {
+            place.configure(text);
+            let lines = order(&place, word);
+            assert!(
+                last(&lines).contains(&format!("\"ok\":false,\"text\":\"{word} refused")),
+                "{lines:?}"
+            );
+        }
+    }
+    // The file is removed by the program that runs last, though another one made it.
+    let lines = order(&place, "stop");
+    assert!(last(&lines).contains("\"ok\":true"), "{lines:?}");
+    assert_eq!(pool.exit(), 0);
+    assert!(!place.0.join("control").exists());
 }
