@@ -11,7 +11,7 @@ use tine_worker::files::Files;
 
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::{call, completion, terminal, token, tools, version};
+use crate::{call, completion, control, terminal, token, tools, version};
 
 const ABOUT: &str = "A pre-fork MCP server whose tools are declared PostgreSQL queries";
 
@@ -20,6 +20,7 @@ Examples:
   tine demo                                  try it: a private PostgreSQL, made-up data, ten tools
   tine check                                 prove the tool files against the database
   tine serve                                 serve what tine.toml describes
+  tine status                                the running server, worker by worker
   tine tools                                 what a client will see
   tine call swf_list_namespaces              one call, without a server
 
@@ -41,6 +42,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .subcommand(serving::demo_command())
         .subcommand(serving::serve_command())
+        .subcommands(control::commands())
         .subcommand(checking::command())
         .subcommand(call::command())
         .subcommand(tools::command())
@@ -66,6 +68,9 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
     match matches.subcommand() {
         Some(("serve", matches)) => serving::serve(matches),
         Some(("demo", matches)) => serving::demo(matches),
+        Some((name @ ("status" | "reload" | "upgrade" | "stop"), matches)) => {
+            control::run(name, matches)
+        }
         Some(("check", matches)) => checking::run(matches),
         Some(("call", matches)) => call::run(matches),
         Some(("tools", matches)) => tools::run(matches),

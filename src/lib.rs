@@ -7,6 +7,7 @@ pub mod client;
 pub mod cluster;
 pub mod completion;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod exit;
 pub mod fault;

@@ -160,6 +160,11 @@ pub static OPTIONS: &[Opt] = &[
     option(Listening, "backlog", "NUMBER", count(1, 65535), "511",
         "Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn",
         |s, v| s.backlog = v.number()),
+    option(Listening, "control", "PATH", Kind::Path, "",
+        "The master's own socket, for `tine status`, `reload`, `upgrade` and `stop`. When not given: $RUNTIME_DIRECTORY/control, \
+         else /run/tine/NAME/control for root and $XDG_RUNTIME_DIR/tine/NAME/control for others, NAME being the configuration \
+         file's",
+        |s, v| s.control = v.path()),
 
     option(Workers, "workers", "NUMBER", count(1, 64), "4",
         "Worker processes",

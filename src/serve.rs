@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use tine_master::listen::{descriptor, inherited};
 use tine_master::{
-    Address, BindError, Check, Handover, Local, Program, Service, Start, bind, resume,
+    Address, BindError, Check, ControlError, ControlSocket, Handover, Local, Program, Service,
+    Start, bind, resume,
 };
 use tine_scoreboard::Scoreboard;
 use tine_worker::files::Files;
@@ -17,7 +18,7 @@ use tine_worker::files::Files;
 use crate::config::{Inputs, Listen, Settings};
 use crate::exit::Exit;
 use crate::logging::{self, Role};
-use crate::terminal;
+use crate::{control, terminal};
 use generation::{Generation, Refusal};
 use tools::Tools;
 
@@ -50,6 +51,10 @@ pub fn run(
         Ok(listener) => listener,
         Err(error) => return fail(&error, Exit::CannotBind),
     };
+    let control = match control_socket(&started) {
+        Ok(control) => control,
+        Err(error) => return fail(&error, Exit::CannotBind),
+    };
     logging::set_role(Role::Master);
     let place = match listener.local() {
         Local::Tcp(address) => format!(
@@ -67,7 +72,7 @@ pub fn run(
         listener,
         proven: files.snapshot(),
         program,
-        control: None,
+        control,
     };
     Exit::from_master(tine_master::run(start, tools))
 }
@@ -160,4 +165,15 @@ fn address(settings: &Settings) -> Result<Address, BindError> {
         Listen::Unix { path, mode } => Address::Unix { path, mode },
         Listen::Inherited(number) => Address::Inherited(descriptor(number)?),
     })
+}
+
+/// A server serves without the socket that nobody asked for.
+fn control_socket(settings: &Settings) -> Result<Option<ControlSocket>, ControlError> {
+    if let Some(path) = &settings.control {
+        return ControlSocket::bind(path).map(Some);
+    }
+    let path = control::place::default(settings.file.as_deref());
+    Ok(ControlSocket::bind(&path)
+        .map_err(|error| log::warn!("{error} (--control PATH); signals work without it"))
+        .ok())
 }

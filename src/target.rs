@@ -144,7 +144,8 @@ pub fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// A time span of a flag, up to an hour.
+pub fn span(text: &str) -> Result<Duration, String> {
     let kind = Kind::Span {
         min: Duration::from_millis(1),
         max: Duration::from_secs(3600),

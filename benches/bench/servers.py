@@ -27,7 +27,7 @@ def tine(folder, program, store):
     config = os.path.join(folder, "tine.toml")
     with open(config, "w", encoding="utf-8") as file:
         file.write(
-            f'port = {port}\nworkers = 4\ndb_connections = {database.CONNECTIONS // 4}\nlog_level = "warn"\n'
+            f'port = {port}\ncontrol = "control"\nworkers = 4\ndb_connections = {database.CONNECTIONS // 4}\nlog_level = "warn"\n'
             f"toolsets = [{json.dumps(os.path.join(os.path.dirname(__file__), '..', 'toolset'))}]\n"
             f"[databases.main]\nurl = {json.dumps(store.url)}\n"
         )

@@ -27,7 +27,12 @@ pub fn all(command: Command) -> Command {
 
 /// Adds `--config` and the flags that concern tools.
 pub fn common(command: Command) -> Command {
-    let options = OPTIONS.iter().filter(|option| COMMON.contains(&option.key));
+    some(command, COMMON)
+}
+
+/// Adds `--config` and the flags of these options.
+pub fn some(command: Command, keys: &[&str]) -> Command {
+    let options = OPTIONS.iter().filter(|option| keys.contains(&option.key));
     options.fold(config(command), |command, option| command.arg(flag(option)))
 }
 

@@ -64,6 +64,24 @@ pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
     }
 }
 
+/// See [`Settings::only`].
+pub fn only(key: &str, inputs: &Inputs) -> (Value, Option<PathBuf>) {
+    let files = Files::disk();
+    let path = file(inputs, &files).ok().flatten();
+    let read = |path: &PathBuf| Document::read(path, &files).ok();
+    let mut document = path.as_ref().and_then(read);
+    let text = document
+        .as_ref()
+        .map_or(Arc::from(""), |document| Arc::clone(&document.text));
+    let table = document
+        .as_mut()
+        .map_or_else(DeTable::new, |document| document.parse(&text));
+    let value = crate::options::find(key).map_or(Value::None, |option| {
+        merge(option, inputs, &table, document.as_mut(), &mut Vec::new()).value
+    });
+    (value, path)
+}
+
 /// The file to read, if any; `Err` is the fault's message.
 fn file(inputs: &Inputs, files: &Files) -> Result<Option<PathBuf>, String> {
     let named = inputs

@@ -83,6 +83,8 @@ pub struct Settings {
     pub uds_mode: u32,
     pub fd: Option<i32>,
     pub backlog: u32,
+    /// Where it is when not given: see [`crate::control::place`].
+    pub control: Option<PathBuf>,
 
     pub workers: usize,
     /// Requests in flight per worker.
@@ -156,6 +158,11 @@ impl Settings {
     /// All faults found, each with its place.
     pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
         load::load(inputs, files)
+    }
+
+    /// One option's value, however wrong everything else is, and the file that was read or should have been.
+    pub fn only(key: &str, inputs: &Inputs) -> (Value, Option<PathBuf>) {
+        load::only(key, inputs)
     }
 
     /// Where to listen: an inherited socket, else a unix socket, else TCP.

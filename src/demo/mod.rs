@@ -190,6 +190,7 @@ fn configuration(tools: &Path, cluster: &Cluster) -> String {
     format!(
         "# Written by `tine demo` at each start: copy it elsewhere before you change it.\n\
          \n\
+         control = \"control\"\n\
          server_name = \"swf-testbed\"\n\
          paths = [\"/mcp\", \"/swf-monitor/mcp\"]\n\
          health_path = \"/swf-monitor/api/mcp-health\"\n\

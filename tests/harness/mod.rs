@@ -1,6 +1,7 @@
 //! What the integration tests share: a real server under real signals, a client that sees every byte,
 //! and a PostgreSQL of their own. Knows nothing of any single test.
 
+pub mod control;
 pub mod database;
 pub mod expect;
 pub mod http;

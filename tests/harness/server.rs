@@ -74,6 +74,11 @@ impl Server {
         i32::try_from(self.child.id()).expect("a pid")
     }
 
+    /// A path beside its `tine.toml`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Everything that the server has written so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.folder.join("log")).unwrap_or_default()).into_owned()

@@ -224,6 +224,8 @@ impl Setup {
         }
         let open_files = self.open_files;
         command
+            // No test touches the places of the machine's own servers.
+            .env("TINE_CONTROL", self.folder.join("control"))
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)

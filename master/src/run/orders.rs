@@ -106,7 +106,7 @@ impl<S: Service> Master<S> {
         fields.insert("target".to_owned(), target.into());
         fields.insert("stopping".to_owned(), pool.shutting_down.into());
         fields.extend(pool.document());
-        let text = format!("master: pid {pid}, {target} workers wanted\n{pool}");
+        let text = format!("master: pid {pid}, workers wanted: {target}\n{pool}");
         Outcome::yes(text).with(fields)
     }
 

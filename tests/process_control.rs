@@ -1,0 +1,391 @@
+//! The control socket of a real server: what its commands show and do, who may use it, where it is, and that nothing which
+//! happens there disturbs the serving.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+use serde_json::{Value, json};
+
+use crate::harness::control::{self, Ran, tine};
+use crate::harness::database::Database;
+use crate::harness::http::Connection;
+use crate::harness::mcp::{Era, Post};
+use crate::harness::server::{Server, kill_pid};
+use crate::harness::setup::{PATIENT, Setup};
+use crate::harness::wait;
+use crate::harness::{http, process};
+
+/// More than the whole of a stop takes on a busy machine.
+const GONE: Duration = Duration::from_secs(25);
+
+fn status(server: &Server) -> Value {
+    let shown = tine(server, &["status", "--json"]);
+    serde_json::from_str(shown.succeeds()).expect("JSON")
+}
+
+fn spawn(server: &Server, words: &[&str]) -> Child {
+    let mut command = control::command(words);
+    command.arg("--control").arg(server.path("control"));
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    piped.spawn().expect("tine starts")
+}
+
+fn ended(child: Child) -> Ran {
+    Ran::new(&child.wait_with_output().expect("an end"))
+}
+
+#[test]
+fn status_shows_what_health_shows_and_what_the_signal_logs() {
+    let server = Setup::bare().workers(3).start();
+    let document = status(&server);
+    assert_eq!(document["pid"], server.pid());
+    assert_eq!(document["target"], 3);
+    assert_eq!(document["stopping"], false);
+    let health = server.health();
+    let only_healths = ["status", "service", "version", "answered_by"];
+    for (field, value) in health.as_object().expect("an object") {
+        if !only_healths.contains(&field.as_str()) {
+            let shown = &document[field];
+            assert_eq!(fields(shown), fields(value), "{field}");
+        }
+    }
+    let pids: Vec<i32> = server.workers().iter().map(|worker| worker.pid).collect();
+    let shown = document["workers"].as_array().expect("workers").iter();
+    assert_eq!(
+        shown
+            .map(|worker| worker["pid"].as_i64().expect("a pid") as i32)
+            .collect::<Vec<_>>(),
+        pids
+    );
+
+    let table = tine(&server, &["status"]);
+    let table = table.succeeds();
+    assert!(table.contains("3 ready of 3"), "{table}");
+    for pid in pids {
+        assert!(
+            table
+                .lines()
+                .any(|line| line.split_whitespace().nth(1) == Some(&pid.to_string())),
+            "{table}"
+        );
+    }
+    server.signal(Signal::SIGUSR1);
+    let heading = table
+        .lines()
+        .find(|line| line.starts_with("slot"))
+        .expect("a heading");
+    wait::until("the signal logs the same table", || {
+        server.log().contains(heading)
+    });
+}
+
+/// Names of a document's fields, all the way down.
+fn fields(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .flat_map(|(name, value)| {
+                let below = fields(value)
+                    .into_iter()
+                    .map(move |field| format!("{name}.{field}"));
+                below.chain([name.clone()])
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(fields).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn stop_waits_for_the_last_call_and_a_second_one_waits_with_it() {
+    let database = Database::fresh();
+    let mut gate = database.close_gate();
+    let mut server = Setup::new(&database).option(PATIENT).start();
+    let control = server.path("control");
+    let mut caller = Connection::open(server.address());
+    caller.send(&Post::call(Era::Modern, "gate", json!({})).bytes(server.address()));
+    gate.until_waiting(1);
+
+    let first = spawn(&server, &["stop"]);
+    wait::until("the stop begins", || status(&server)["stopping"] == true);
+    let second = spawn(&server, &["stop"]);
+    wait::until("the second order is there", || {
+        server.log().matches(": stop\n").count() == 2
+    });
+    let late = tine(&server, &["stop", "--timeout", "200ms"]);
+    late.fails(2, &["in time"]);
+    tine(&server, &["status"]).succeeds();
+    assert!(
+        caller.is_silent(),
+        "three orders to stop are still a graceful one"
+    );
+    gate.open();
+    assert_eq!(caller.response().status, 200);
+    for stop in [first, second] {
+        let stop = ended(stop);
+        assert_eq!(stop.succeeds(), "stopped\n");
+        assert_eq!(stop.err, "stopping\n");
+    }
+    assert!(!control.exists(), "the socket's file goes with its server");
+    assert_eq!(server.wait().code(), Some(0));
+    server.assert_all_gone(GONE);
+}
+
+/// The end of the connection is that of the process: who asks then finds neither workers nor the port.
+#[test]
+fn when_stop_returns_the_server_is_gone() {
+    let mut server = Setup::bare().start();
+    let workers = server.worker_pids();
+    tine(&server, &["stop"]).succeeds();
+    assert!(Connection::try_open(server.address()).is_err());
+    for pid in workers {
+        assert!(!process::exists(pid), "worker {pid}");
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    tine(&server, &["stop"]).fails(2, &["no server answers"]);
+}
+
+#[test]
+fn stop_quick_does_not_wait_for_calls() {
+    let database = Database::fresh();
+    let mut gate = database.close_gate();
+    let mut server = Setup::new(&database).option(PATIENT).start();
+    let mut caller = Connection::open(server.address());
+    caller.send(&Post::call(Era::Modern, "gate", json!({})).bytes(server.address()));
+    gate.until_waiting(1);
+    let graceful = spawn(&server, &["stop"]);
+    wait::until("the stop begins", || status(&server)["stopping"] == true);
+    assert_eq!(tine(&server, &["stop", "--quick"]).succeeds(), "stopped\n");
+    assert_eq!(ended(graceful).succeeds(), "stopped\n");
+    assert_eq!(server.wait_within(GONE).code(), Some(0));
+    server.assert_all_gone(GONE);
+}
+
+#[test]
+fn one_worker_more_and_one_fewer() {
+    let server = Setup::bare().workers(1).start();
+    let path = server.path("control");
+    for (order, ok, text) in [
+        ("fewer", false, "1 is the limit"),
+        ("more", true, "2 workers"),
+        ("fewer", true, "1 worker"),
+    ] {
+        let answer = control::order(&path, order);
+        assert_eq!(
+            answer,
+            [json!({ "done": true, "ok": ok, "text": text })],
+            "{order}"
+        );
+    }
+    wait::until("one worker is left", || server.workers().len() == 1);
+    let answer = control::order(&path, "dance");
+    assert_eq!(answer[0]["ok"], false);
+    assert!(
+        answer[0]["text"]
+            .as_str()
+            .expect("text")
+            .contains("status, reload"),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn no_server_is_2_and_says_where_it_was_looked_for() {
+    for words in [["status"], ["reload"], ["upgrade"], ["stop"]] {
+        let path = std::env::temp_dir().join("tine-nobody-is-here/control");
+        let path = path.to_str().expect("UTF-8");
+        control::run(&[words.as_slice(), &["--control", path]].concat())
+            .fails(2, &["no server answers", path, "--config", "--control"]);
+    }
+    control::run(&["stop", "--timeout", "soon"]).fails(64, &["--timeout"]);
+}
+
+#[test]
+fn a_master_that_stands_still_is_2_in_time() {
+    let server = Setup::bare().workers(1).start();
+    server.signal(Signal::SIGSTOP);
+    tine(&server, &["status", "--timeout", "300ms"]).fails(2, &["in time"]);
+    server.signal(Signal::SIGCONT);
+    tine(&server, &["status"]).succeeds();
+}
+
+#[test]
+fn a_flood_of_silent_clients_disturbs_nobody() {
+    let database = Database::fresh();
+    let mut server = Setup::new(&database).workers(2).start();
+    let path = server.path("control");
+    let flood: Vec<UnixStream> = (0..100)
+        .map(|_| UnixStream::connect(&path).expect("it is taken"))
+        .collect();
+    let call = Post::call(Era::Modern, "echo", json!({"words": "served"}));
+    assert_eq!(call.send(server.address()).status(), 200);
+    assert_eq!(status(&server)["target"], 2);
+    server.signal(Signal::SIGTTIN);
+    wait::until("the signal is obeyed", || status(&server)["target"] == 3);
+    kill_pid(server.worker_pids()[0], Signal::SIGKILL);
+    wait::until("a death is noticed", || status(&server)["crashes"] == 1);
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    server.assert_all_gone(GONE);
+    drop(flood);
+}
+
+/// A command as user 65534, whom no test server runs as.
+fn as_nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(program)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Only root can become somebody else, and the program must be where everybody may run it.
+fn nobody_can_run_tine(test: &str) -> bool {
+    if !geteuid().is_root() {
+        eprintln!("{test}: skipped, because only root can run a command as another user");
+        return false;
+    }
+    let ran = as_nobody(env!("CARGO_BIN_EXE_tine"))
+        .arg("version")
+        .output();
+    let can = ran.is_ok_and(|ran| ran.status.success());
+    if !can {
+        eprintln!(
+            "{test}: skipped, because other users may not run {}",
+            env!("CARGO_BIN_EXE_tine")
+        );
+    }
+    can
+}
+
+#[test]
+fn another_user_is_refused_by_the_file_and_by_the_master() {
+    if !nobody_can_run_tine("another_user_is_refused_by_the_file_and_by_the_master") {
+        return;
+    }
+    let server = Setup::bare().workers(1).start();
+    let path = server.path("control");
+    let mode = |path: &Path| fs::metadata(path).expect("a file").mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    let stop = || {
+        let mut command = as_nobody(env!("CARGO_BIN_EXE_tine"));
+        let output = command.args(["stop", "--control"]).arg(&path).output();
+        Ran::new(&output.expect("setpriv runs"))
+    };
+    stop().fails(2, &["another user", path.to_str().expect("UTF-8")]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("chmod");
+    stop().fails(1, &["only root and the user"]);
+    assert_eq!(status(&server)["stopping"], false);
+}
+
+#[test]
+fn two_servers_on_one_path() {
+    let first = Setup::bare().workers(1).start();
+    let path = first.path("control");
+    let path = path.to_str().expect("UTF-8");
+    let mut second = Setup::bare().arguments(&["--control", path]).launch();
+    assert_eq!(second.wait().code(), Some(69));
+    let log = second.log();
+    assert!(
+        log.contains(path) && log.contains("a server is listening there"),
+        "{log}"
+    );
+    assert_eq!(status(&first)["pid"], first.pid());
+
+    // A place that nobody named is no reason not to serve.
+    let setup = Setup::bare().workers(1).variable("TINE_CONTROL", "");
+    let third = setup
+        .variable("RUNTIME_DIRECTORY", first.path("").to_str().expect("UTF-8"))
+        .start();
+    assert!(third.log().contains("no control socket"), "{}", third.log());
+    assert_eq!(status(&first)["pid"], first.pid());
+}
+
+#[test]
+fn what_a_killed_server_left_is_replaced() {
+    let setup = Setup::bare().workers(1);
+    let shared = setup.path("shared");
+    let path = shared.to_str().expect("UTF-8").to_owned();
+    let mut first = setup.arguments(&["--control", &path]).start();
+    first.signal(Signal::SIGKILL);
+    first.wait();
+    first.assert_all_gone(GONE);
+    control::run(&["status", "--control", &path]).fails(2, &["no server answers"]);
+    assert!(shared.exists());
+    let second = Setup::bare()
+        .workers(1)
+        .arguments(&["--control", &path])
+        .start();
+    let shown = control::run(&["status", "--json", "--control", &path]);
+    let shown: Value = serde_json::from_str(shown.succeeds()).expect("JSON");
+    assert_eq!(shown["pid"], second.pid());
+}
+
+#[test]
+fn the_service_managers_folder_is_the_first_place() {
+    let setup = Setup::bare().workers(1).variable("TINE_CONTROL", "");
+    let folder = setup.path("runtime");
+    let runtime = folder.to_str().expect("UTF-8").to_owned();
+    let mut server = setup.variable("RUNTIME_DIRECTORY", &runtime).start();
+    assert_eq!(fs::metadata(&folder).expect("made").mode() & 0o777, 0o700);
+    let mut command = control::command(&["stop"]);
+    let stopped = command.env("RUNTIME_DIRECTORY", &runtime).output();
+    Ran::new(&stopped.expect("tine runs")).succeeds();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!folder.join("control").exists());
+}
+
+/// A server and a command of the same user meet at the place that its session gives them, with nothing but the file's name.
+#[test]
+fn the_sessions_folder_is_the_place_of_other_users() {
+    let test = "the_sessions_folder_is_the_place_of_other_users";
+    if geteuid().is_root() && !nobody_can_run_tine(test) {
+        return;
+    }
+    let mut setup = Setup::bare().workers(1).variable("TINE_CONTROL", "");
+    let session = setup.path("session");
+    fs::create_dir(&session).expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tine"));
+    if geteuid().is_root() {
+        std::os::unix::fs::chown(&session, Some(65534), Some(65534)).expect("chown");
+        setup = setup.behind_shell(
+            "exec setpriv --reuid=65534 --regid=65534 --clear-groups -- \"$0\" \"$@\";",
+        );
+        command = as_nobody(env!("CARGO_BIN_EXE_tine"));
+    }
+    let session = session.to_str().expect("UTF-8").to_owned();
+    let mut server = setup.variable("XDG_RUNTIME_DIR", &session).start();
+    let path = PathBuf::from(&session).join("tine/tine/control");
+    assert!(path.exists(), "{}", server.log());
+    let stopped = command
+        .args(["stop", "--config"])
+        .arg(server.path("tine.toml"))
+        .env_remove("TINE_CONTROL")
+        .env("XDG_RUNTIME_DIR", &session)
+        .output();
+    Ran::new(&stopped.expect("tine runs")).succeeds();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_broken_configuration_does_not_hide_the_server() {
+    let setup = Setup::bare().workers(1).option("control = \"elsewhere\"");
+    let config = setup.path("tine.toml");
+    let server = setup.variable("TINE_CONTROL", "").start();
+    let broken = "workers = many\ncontrol = \"elsewhere\"\nno_such_key = 1\n[databases\n";
+    fs::write(&config, broken).expect("write");
+    let config = config.to_str().expect("UTF-8");
+    control::run(&["serve", "--print-config", "--config", config]).fails(78, &["many"]);
+    let shown = control::run(&["status", "--json", "--config", config]);
+    let shown: Value = serde_json::from_str(shown.succeeds()).expect("JSON");
+    assert_eq!(shown["pid"], server.pid());
+    assert_eq!(http::get(server.address(), "/health").status, 200);
+}
