@@ -25,6 +25,7 @@ mod mcp_modern;
 mod mcp_tokens;
 mod mcp_transport;
 mod process_admission;
+mod process_change;
 mod process_control;
 mod process_database;
 mod process_hangups;
