@@ -6,6 +6,8 @@
 //! event needs to know what another one left undone.
 
 mod change;
+#[cfg(test)]
+mod change_table;
 mod deadlines;
 mod event;
 mod kept;
