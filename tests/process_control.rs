@@ -168,6 +168,43 @@ fn stop_quick_does_not_wait_for_calls() {
 }
 
 #[test]
+fn a_change_is_made_or_refused_and_the_command_says_which() {
+    let mut server = Setup::bare().workers(2).start();
+    let config = server.path("tine.toml");
+    let good = fs::read_to_string(&config).expect("the configuration");
+    let reload = tine(&server, &["reload"]);
+    assert!(
+        reload.succeeds().contains("2 workers run generation 2"),
+        "{reload:?}"
+    );
+    assert!(reload.err.contains("reload: checking"), "{reload:?}");
+    let said = reload
+        .err
+        .lines()
+        .filter(|line| line.contains("reload done"));
+    assert_eq!(said.count(), 0, "the outcome is not said twice: {reload:?}");
+
+    fs::write(&config, good.replace("workers", "wrokers")).expect("write");
+    tine(&server, &["reload"]).fails(1, &["reload refused", "tine.toml:1", "wrokers"]);
+    let summary = status(&server)["summary"].to_string();
+    assert!(
+        summary.contains("2 of 2 workers ready, generation 2; reload refused"),
+        "{summary}"
+    );
+    let shown = tine(&server, &["status"]);
+    assert!(shown.succeeds().contains("wrokers"), "{shown:?}");
+    tine(&server, &["upgrade"]).fails(1, &["upgrade refused"]);
+
+    fs::write(&config, good).expect("write");
+    let upgrade = tine(&server, &["upgrade"]);
+    assert!(upgrade.succeeds().contains("2 of 2 workers"), "{upgrade:?}");
+    assert!(!status(&server)["summary"].to_string().contains("refused"));
+    tine(&server, &["stop"]).succeeds();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!server.path("control").exists(), "also after an upgrade");
+}
+
+#[test]
 fn one_worker_more_and_one_fewer() {
     let server = Setup::bare().workers(1).start();
     let path = server.path("control");

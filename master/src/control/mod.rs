@@ -127,6 +127,11 @@ impl ControlSocket {
         orders
     }
 
+    /// Whether the client is still there, as far as the last turn saw.
+    pub fn has(&self, id: ClientId) -> bool {
+        self.clients.iter().any(|client| client.id == id)
+    }
+
     /// Says how the order goes on. Nothing happens when the client has left.
     pub fn tell(&mut self, now: Time, id: ClientId, text: &str) {
         if let Some(client) = self.client(id) {

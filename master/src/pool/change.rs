@@ -338,9 +338,14 @@ impl Pool {
     fn end_change(&mut self, ok: bool, text: String, out: &mut Vec<Action>) {
         self.change = Change::None;
         let level = if ok { Level::Info } else { Level::Error };
-        out.push(Action::Log(level, text.clone()));
         let change = self.begun;
-        out.push(Action::Outcome { change, ok, text });
+        // Before the log, which is also told to those who wait: they need not hear it twice.
+        out.push(Action::Outcome {
+            change,
+            ok,
+            text: text.clone(),
+        });
+        out.push(Action::Log(level, text));
         self.report(out);
         out.push(Action::Notify(Notice::Reloaded));
     }

@@ -305,7 +305,8 @@ impl Pool {
         })
     }
 
-    fn report(&mut self, out: &mut Vec<Action>) {
+    /// The pool in one line, for the service manager and for an operator.
+    pub fn summary(&self) -> String {
         let mut text = format!(
             "{} of {} workers ready, generation {}",
             self.ready_count(),
@@ -320,6 +321,11 @@ impl Pool {
             }
             (Change::Rolling { what, .. }, _) => text += &format!("; {what}: replacing workers"),
         }
+        text
+    }
+
+    fn report(&mut self, out: &mut Vec<Action>) {
+        let text = self.summary();
         if self.reported.as_ref() != Some(&text) {
             self.reported = Some(text.clone());
             out.push(Action::Notify(Notice::Status(text)));

@@ -52,6 +52,10 @@ impl<S: Service> Master<S> {
         if self.board.header().shutting_down() {
             return Some(Outcome::no("the server is stopping"));
         }
+        // Who has left waits for nothing; so there are never more than clients.
+        let control = self.open.control.as_ref();
+        self.waiting
+            .retain(|(client, _)| control.is_some_and(|control| control.has(*client)));
         self.waiting.push((client, self.pool.next_change()));
         self.apply(Event::Command(command));
         None
@@ -104,9 +108,10 @@ impl<S: Service> Master<S> {
         let mut fields = serde_json::Map::new();
         fields.insert("pid".to_owned(), pid.into());
         fields.insert("target".to_owned(), target.into());
+        fields.insert("summary".to_owned(), self.pool.summary().into());
         fields.insert("stopping".to_owned(), pool.shutting_down.into());
         fields.extend(pool.document());
-        let text = format!("master: pid {pid}, workers wanted: {target}\n{pool}");
+        let text = format!("master: pid {pid}; {}\n{pool}", self.pool.summary());
         Outcome::yes(text).with(fields)
     }
 
