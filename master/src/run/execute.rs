@@ -12,7 +12,7 @@ use nix::unistd::execve;
 
 use crate::service::Program;
 
-/// The variables that only this program sets for itself; see [`descriptor`].
+/// The variables that only this program sets for itself; see `descriptor`.
 pub const VARIABLES: [&str; 2] = [super::check::VARIABLE, super::handover::VARIABLE];
 
 /// The descriptor that the variable names, if it is set.
