@@ -11,7 +11,7 @@ use serde_json::Value;
 use tine_worker::catalog::{Builtin, Caller, Catalog, Era, Outcome, Tool, Toolset, Work};
 use tine_worker::db::{self, DbError, Event, Job, Pool, Rows};
 use tine_worker::files::Files;
-use tine_worker::mcp::{self, Caching, Prepared, ServerInfo};
+use tine_worker::mcp::{self, Caching, Listed, Prepared, ServerInfo};
 
 use crate::config::{ConfigError, Settings};
 use crate::fault::{Fault, Severity};
@@ -121,6 +121,10 @@ impl Local {
             &Caching {
                 ttl_ms: 0,
                 public: false,
+            },
+            Listed {
+                hash: "",
+                list_changed: false,
             },
         );
         let reply = mcp::call_result("1", Era::Legacy, &prepared, &outcome);

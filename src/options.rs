@@ -176,6 +176,10 @@ pub static OPTIONS: &[Opt] = &[
     option(Workers, "limit_connections", "NUMBER", count(1, 65535), "1024",
         "Open client connections of one worker; beyond it the longest idle one is closed",
         |s, v| s.limit_connections = v.number()),
+    option(Workers, "limit_subscriptions", "NUMBER", count(0, 65535), "256",
+        "Open streams of `subscriptions/listen` in one worker, half of limit_connections at the most; beyond it 503. 0 for none, and \
+         clients aren't told of changed tools",
+        |s, v| s.limit_subscriptions = v.number()),
     option(Workers, "limit_max_requests", "NUMBER", count(0, u64::MAX), "0",
         "Replace a worker after so many requests, the replacement first; 0 for never",
         |s, v| s.limit_max_requests = v.number()),

@@ -66,8 +66,10 @@ pub fn run(
     announce(&started, &place);
     let mut tools = Tools::new(inputs, started, generation);
     tools.place = place;
+    let adopted = tools.adopted();
+    board.header().set_catalog(adopted.catalog);
     let start = Start {
-        settings: tools.adopted().settings,
+        settings: adopted.settings,
         board,
         listener,
         proven: files.snapshot(),

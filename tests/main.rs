@@ -32,5 +32,6 @@ mod process_hangups;
 mod process_hygiene;
 mod process_slow_clients;
 mod process_stop;
+mod process_subscriptions;
 mod process_watch;
 mod swf_tools;

@@ -31,6 +31,9 @@ const STEPS: &str = "CREATE FUNCTION steps() RETURNS text LANGUAGE plpgsql AS $$
   RETURN 'yes';
 END $$";
 
+/// The `_meta` key that a list of tools names itself under.
+const CATALOG_HASH: &str = "io.tine/catalogHash";
+
 fn serve() -> Server {
     setup().start()
 }
@@ -67,6 +70,10 @@ fn discovery_says_who_we_are_and_what_we_can() {
     assert!(discovered["_meta"][format!("{META}serverInfo")]["version"].is_string());
     assert!(discovered["ttlMs"].as_u64().is_some_and(|ttl| ttl > 0));
     assert!(["public", "private"].contains(&discovered["cacheScope"].as_str().expect("a scope")));
+    assert_eq!(
+        discovered["_meta"][CATALOG_HASH],
+        list(Era::Modern).send(server.address()).result()["_meta"][CATALOG_HASH]
+    );
     assert!(discovered["capabilities"]["tools"].is_object());
     for absent in ["prompts", "resources", "logging", "completions"] {
         assert_eq!(discovered["capabilities"].get(absent), None);
@@ -181,6 +188,48 @@ fn a_long_list_comes_in_pages() {
         bad.body["params"]["cursor"] = json!("nonsense");
         assert_eq!(bad.send(server.address()).error().1, -32602);
     }
+}
+
+/// Of a server with one tool and another in a toolset of its own.
+fn catalog_hashes(description: &str, statement: &str, page: usize) -> [String; 2] {
+    let tool = format!("/*+++\ndescription = \"{description}\"\n+++*/\n{statement}\n");
+    let setup = Setup::bare()
+        .database("main", "postgres://nobody@127.0.0.1:1/none")
+        .option(&format!("list_page_size = {page}"))
+        .tool("changing", &tool);
+    let other = setup.path("other");
+    std::fs::create_dir(&other).expect("folder");
+    std::fs::write(other.join("still.sql"), LIST_TOOL).expect("tool");
+    let server = setup.toolset(&other).start();
+    let mut of_all = Vec::new();
+    // Every worker says the same, in both eras.
+    for _ in 0..8 {
+        for era in ERAS {
+            let result = list(era).send(server.address()).result();
+            of_all.push(result["_meta"][CATALOG_HASH].clone());
+        }
+    }
+    assert!(of_all.iter().all(|hash| *hash == of_all[0]), "{of_all:?}");
+    let of_other = list(Era::Modern)
+        .path("/mcp/other")
+        .send(server.address())
+        .result()["_meta"][CATALOG_HASH]
+        .clone();
+    [&of_all[0], &of_other].map(|hash| hash.as_str().expect("a hash").to_owned())
+}
+
+#[test]
+fn a_list_names_itself_by_what_it_shows() {
+    let first = catalog_hashes("One.", "SELECT 1 AS one", 1000);
+    assert_ne!(first[0], first[1], "each of its own");
+    assert_eq!(
+        catalog_hashes("One.", "SELECT 1 + 0 AS one", 1),
+        first,
+        "after a restart, whatever nobody sees"
+    );
+    let changed = catalog_hashes("Another.", "SELECT 1 AS one", 1000);
+    assert_ne!(changed[0], first[0]);
+    assert_eq!(changed[1], first[1], "the other toolset is as it was");
 }
 
 #[test]

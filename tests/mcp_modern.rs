@@ -152,14 +152,6 @@ fn modern_requests_are_judged_in_order() {
                 Error(404, code::METHOD_NOT_FOUND),
             ),
             (
-                "subscriptions",
-                Post::modern(
-                    "subscriptions/listen",
-                    json!({"notifications": {"toolsListChanged": true}}),
-                ),
-                Error(404, code::METHOD_NOT_FOUND),
-            ),
-            (
                 "no Mcp-Name",
                 echo().without("Mcp-Name"),
                 Error(400, code::HEADER_MISMATCH),

@@ -150,6 +150,7 @@ impl Service for Example {
         Ok(Adopted {
             settings,
             limit_concurrency: 8,
+            catalog: 0,
         })
     }
 

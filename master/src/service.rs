@@ -39,6 +39,8 @@ pub struct Adopted {
     pub settings: Settings,
     /// Requests in flight that one worker admits, for the scoreboard.
     pub limit_concurrency: u32,
+    /// What workers tell their clients' lists apart by, for the scoreboard; nothing to the master.
+    pub catalog: u64,
 }
 
 /// How the program was started, which is how an upgrade starts it again.

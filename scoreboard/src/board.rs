@@ -173,6 +173,19 @@ impl Scoreboard {
         })
     }
 
+    /// True when every worker that may answer a client serves the lists of tools of the current configuration: no old one is left.
+    ///
+    /// A worker that drains may still answer on connections that it has.
+    pub fn catalog_settled(&self) -> bool {
+        let current = self.header.catalog();
+        self.slots.iter().all(|slot| match slot.hot.phase() {
+            Phase::Boot | Phase::Done => true,
+            Phase::Serving | Phase::Parked | Phase::Rejecting | Phase::Draining => {
+                slot.hot.catalog() == current
+            }
+        })
+    }
+
     /// Master: the worker of slot `i` was reaped. Its counts move to the retired totals, its lines start from zero.
     ///
     /// `status` is its exit code, or minus the number of the signal that killed it; anything but 0 counts as a crash.
@@ -320,6 +333,33 @@ mod tests {
             board.slot(1).master.set_state(state);
             assert!(!board.room_elsewhere(0), "{state:?}");
         }
+    }
+
+    #[test]
+    fn the_catalog_is_settled_when_no_worker_that_may_answer_has_another() {
+        let board = Scoreboard::create(3, 4).expect("map");
+        board.header().set_catalog(7);
+        assert_eq!(board.header().catalog(), 7);
+        assert!(board.catalog_settled(), "nobody has another one");
+        for (catalog, phase, settled) in [
+            (7, Phase::Serving, true),
+            (6, Phase::Boot, true),
+            (6, Phase::Serving, false),
+            (6, Phase::Parked, false),
+            (6, Phase::Rejecting, false),
+            (6, Phase::Draining, false),
+            (6, Phase::Done, true),
+        ] {
+            ready(board, 0, Phase::Serving, true, 0);
+            board.slot(0).hot.set_catalog(7);
+            board.slot(2).hot.set_catalog(catalog);
+            board.slot(2).hot.set_phase(phase);
+            assert_eq!(board.catalog_settled(), settled, "{catalog} {phase:?}");
+        }
+        board.slot(2).hot.set_phase(Phase::Draining);
+        board.retire(2, 0);
+        assert_eq!(board.slot(2).hot.catalog(), 0);
+        assert!(board.catalog_settled(), "the old one is gone");
     }
 
     #[test]

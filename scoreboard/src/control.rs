@@ -23,6 +23,8 @@ pub enum RecycleReason {
     Requests,
     /// It has grown beyond the memory that one worker should use.
     Memory,
+    /// Something in it is broken, and a new process is the cure.
+    Broken,
 }
 
 /// From a worker to the master.
@@ -88,6 +90,9 @@ impl Message for ToMaster {
             ToMaster::Recycle {
                 reason: RecycleReason::Memory,
             } => pack(2, 1, 0),
+            ToMaster::Recycle {
+                reason: RecycleReason::Broken,
+            } => pack(2, 2, 0),
             ToMaster::Draining => pack(3, 0, 0),
             ToMaster::BootFailed { fatal } => pack(4, u8::from(fatal), 0),
         }
@@ -101,6 +106,9 @@ impl Message for ToMaster {
             },
             (2, 1, 0) => ToMaster::Recycle {
                 reason: RecycleReason::Memory,
+            },
+            (2, 2, 0) => ToMaster::Recycle {
+                reason: RecycleReason::Broken,
             },
             (3, 0, 0) => ToMaster::Draining,
             (4, 0, 0) => ToMaster::BootFailed { fatal: false },
@@ -218,13 +226,16 @@ mod tests {
     use super::*;
     use std::fmt::Debug;
 
-    const TO_MASTER: [ToMaster; 6] = [
+    const TO_MASTER: [ToMaster; 7] = [
         ToMaster::Ready,
         ToMaster::Recycle {
             reason: RecycleReason::Requests,
         },
         ToMaster::Recycle {
             reason: RecycleReason::Memory,
+        },
+        ToMaster::Recycle {
+            reason: RecycleReason::Broken,
         },
         ToMaster::Draining,
         ToMaster::BootFailed { fatal: false },

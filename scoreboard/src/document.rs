@@ -34,7 +34,7 @@ impl Snapshot {
         json!({
             "slot": slot.slot, "pid": slot.pid, "generation": slot.generation, "state": slot.state.name(),
             "phase": slot.phase.name(), "armed": slot.armed, "inflight": slot.inflight, "connections": slot.connections,
-            "restarts": slot.restarts, "served": slot.counters.served, "uptime_seconds": self.seconds_since(slot.started_ns),
+            "subscriptions": slot.subscriptions, "restarts": slot.restarts, "served": slot.counters.served, "uptime_seconds": self.seconds_since(slot.started_ns),
         })
     }
 

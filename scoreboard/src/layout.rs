@@ -186,6 +186,9 @@ pub struct HotLine {
     pub inflight: Gauge,
     /// Open client connections.
     pub connections: Gauge,
+    /// Connections among them that are subscriptions: streams that wait for a change of the tools.
+    pub subscriptions: Gauge,
+    catalog: AtomicU64,
 }
 
 impl HotLine {
@@ -207,6 +210,16 @@ impl HotLine {
     /// Worker: watches the listener, or has left it.
     pub fn set_armed(&self, armed: bool) {
         self.armed.store(u32::from(armed), Ordering::Relaxed);
+    }
+
+    /// Which lists of tools the worker serves, by the same number as [`Header::catalog`]; 0 = not said.
+    pub fn catalog(&self) -> u64 {
+        self.catalog.load(Ordering::Relaxed)
+    }
+
+    /// Worker: which lists of tools it serves. Before its phase says that it serves.
+    pub fn set_catalog(&self, catalog: u64) {
+        self.catalog.store(catalog, Ordering::Relaxed);
     }
 
     /// When the loop last turned, by [`crate::monotonic_ns`]; 0 = never.
@@ -235,6 +248,8 @@ impl HotLine {
         self.armed.store(0, Ordering::Relaxed);
         self.inflight.set(0);
         self.connections.set(0);
+        self.subscriptions.set(0);
+        self.catalog.store(0, Ordering::Relaxed);
         self.set_phase(Phase::Boot);
     }
 }
@@ -266,6 +281,7 @@ pub struct Header {
     layout: AtomicU64,
     started_ns: AtomicU64,
     generation: AtomicU64,
+    catalog: AtomicU64,
     /// Odd while the master moves a dead worker's counts to the retired totals; see `Scoreboard::snapshot`.
     pub(crate) fold: AtomicU64,
     crashes: Counter,
@@ -294,6 +310,12 @@ impl Header {
         self.generation.load(Ordering::Relaxed)
     }
 
+    /// Which lists of tools the current configuration serves: a digest of them; 0 = not said. The master carries the number and
+    /// knows no more of it; workers compare it with their own.
+    pub fn catalog(&self) -> u64 {
+        self.catalog.load(Ordering::Relaxed)
+    }
+
     /// Requests in flight that one worker admits.
     pub fn limit_concurrency(&self) -> u32 {
         self.limit_concurrency.load(Ordering::Relaxed)
@@ -317,6 +339,11 @@ impl Header {
     /// Master: the number of the current configuration.
     pub fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Master: which lists of tools the current configuration serves.
+    pub fn set_catalog(&self, catalog: u64) {
+        self.catalog.store(catalog, Ordering::Relaxed);
     }
 
     /// Master: the pool is being stopped.

@@ -56,6 +56,8 @@ pub struct SlotSnapshot {
     pub inflight: u32,
     /// Open client connections.
     pub connections: u32,
+    /// Subscriptions among them.
+    pub subscriptions: u32,
     /// When its loop last turned, by [`crate::monotonic_ns`]; 0 = never.
     pub heartbeat_ns: u64,
     /// When its oldest request in flight began, by [`crate::monotonic_ns`]; 0 = none.
@@ -117,6 +119,7 @@ impl SlotSnapshot {
             armed: line.hot.armed(),
             inflight: line.hot.inflight.get(),
             connections: line.hot.connections.get(),
+            subscriptions: line.hot.subscriptions.get(),
             heartbeat_ns: line.hot.heartbeat_ns(),
             oldest_start_ns: line.hot.oldest_start_ns(),
             counters,

@@ -91,6 +91,8 @@ pub struct Settings {
     pub limit_concurrency: u32,
     /// Client connections per worker.
     pub limit_connections: usize,
+    /// Per worker.
+    pub limit_subscriptions: u32,
     /// 0 is never.
     pub limit_max_requests: u64,
     pub limit_max_requests_jitter: u64,

@@ -131,6 +131,7 @@ fn worker_settings(
         limits: Limits {
             concurrency: settings.limit_concurrency,
             connections: settings.limit_connections,
+            subscriptions: settings.limit_subscriptions,
             requests: (settings.limit_max_requests > 0).then_some(settings.limit_max_requests),
             keep_alive_requests: KEEP_ALIVE_REQUESTS,
         },

@@ -45,6 +45,7 @@ impl Tools {
         Adopted {
             settings: self.generation.master.clone(),
             limit_concurrency: self.generation.settings.limit_concurrency,
+            catalog: self.generation.worker.catalog_digest(),
         }
     }
 }

@@ -213,7 +213,7 @@ impl Connection {
     }
 
     /// The next chunk's data; nothing after the last one.
-    fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let size = usize::from_str_radix(&self.line()?, 16).map_err(invalid)?;
         while self.unread.len() < size + 2 {
             self.more()?;

@@ -10,4 +10,5 @@ pub mod mcp;
 pub mod process;
 pub mod server;
 pub mod setup;
+pub mod stream;
 pub mod wait;

@@ -11,6 +11,7 @@ use crate::listener::Stream;
 use crate::mcp;
 use crate::progress::Progress;
 use crate::route::Route;
+use crate::subscriptions::Subscription;
 use crate::timers::Timer;
 
 /// The most that one read takes from a socket.
@@ -34,6 +35,8 @@ pub struct Client {
     pub route: Option<Route>,
     /// The call that waits or runs, if one does.
     pub work: Option<Work>,
+    /// What its open stream tells, if it is one that waits for changed tools.
+    pub subscription: Option<Box<Subscription>>,
     /// The body's deadline is running.
     pub body_timed: bool,
     /// The write-stall deadline is running.
@@ -123,6 +126,7 @@ impl Client {
             requests: 0,
             route: None,
             work: None,
+            subscription: None,
             body_timed: false,
             stalled: false,
             lingered: 0,

@@ -131,7 +131,9 @@ impl Worker {
                 State::Writing { .. } => self.send(key),
                 // The answer could not be delivered any more, and the work behind it is not free. A client that shuts its side and
                 // still wants an answer is treated the same by nginx (status 499). The FIN may have come together with the request.
-                State::Queued | State::Running | State::Streaming if client.ended => {
+                State::Queued | State::Running | State::Streaming | State::Listening { .. }
+                    if client.ended =>
+                {
                     self.input(key, Input::HangUp);
                     false
                 }
@@ -139,6 +141,14 @@ impl Worker {
                     let moved = client.flush();
                     if moved == Moved::Failed {
                         self.input(key, Input::Broken);
+                    }
+                    false
+                }
+                State::Listening { .. } => {
+                    match client.flush() {
+                        Moved::Done => self.input(key, Input::Flushed),
+                        Moved::Failed => self.input(key, Input::Broken),
+                        Moved::Blocked | Moved::Ended => {}
                     }
                     false
                 }
@@ -311,6 +321,8 @@ impl Worker {
             Effect::AnswerTimeout => self.answer_timeout(key),
             Effect::AnswerBusy => self.answer_busy(key),
             Effect::AnswerLate => self.answer_late(key),
+            Effect::KeepAlive => self.keep_subscription(key),
+            Effect::EndStream => self.end_subscription(key),
         }
     }
 
@@ -320,9 +332,11 @@ impl Worker {
             return;
         };
         match client.state {
-            State::Head | State::Body | State::Running | State::Streaming => {
-                self.slot().counters.timeouts.add(1)
-            }
+            State::Head
+            | State::Body
+            | State::Running
+            | State::Streaming
+            | State::Listening { unread: true } => self.slot().counters.timeouts.add(1),
             State::Writing { .. } => self.slot().counters.aborted.add(1),
             _ => {}
         }
@@ -345,6 +359,7 @@ impl Worker {
             return;
         }
         let mut client = self.clients.remove(token::index(key));
+        self.subscriptions -= u32::from(client.subscription.is_some());
         let _ = self.poll.registry().deregister(&mut client.stream);
     }
 }

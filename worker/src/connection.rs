@@ -21,6 +21,10 @@ pub enum State {
     Running,
     /// A call runs and its event stream is open.
     Streaming,
+    /// A subscription: its stream is open until either side ends it. `unread`: the client has not taken yet what was sent last.
+    Listening {
+        unread: bool,
+    },
     /// A complete answer is leaving.
     Writing {
         close: bool,
@@ -43,6 +47,8 @@ pub enum Input {
     Run,
     /// The call's event stream opens.
     Stream,
+    /// A subscription's stream opens.
+    Listen,
     /// A whole answer was put into the output; `close`: the last on this connection.
     Answer { close: bool },
     /// The output is empty.
@@ -79,6 +85,10 @@ pub enum Effect {
     Next,
     /// Close if no byte has arrived by a short deadline.
     Grace,
+    /// Show a subscriber that its stream lives.
+    KeepAlive,
+    /// Tell a subscriber that its stream ends, and end it.
+    EndStream,
 }
 
 /// One step. Inputs that make no sense in a state change nothing: events may arrive late.
@@ -110,13 +120,22 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
         (Body | Queued, Run) => (Running, Nothing),
         (Queued, Expired) => (Writing { close: true }, AnswerBusy),
         (Running, Stream) => (Streaming, Nothing),
+        (Body, Listen) => (Listening { unread: true }, Nothing),
         (Running, Expired) => (Writing { close: true }, AnswerLate),
         // The stream has begun with status 200: a late call can only end it.
         (Streaming, Expired) => (Closed, Abandon),
 
-        (Idle { .. } | Head | Body | Queued | Running | Streaming, Answer { close }) => {
-            (Writing { close }, Nothing)
-        }
+        (Listening { .. }, Flushed) => (Listening { unread: false }, Nothing),
+        (Listening { unread: false }, Expired) => (Listening { unread: true }, KeepAlive),
+        // Nobody reads it: what is sent to it would pile up.
+        (Listening { unread: true }, Expired) => (Closed, Close),
+        (Listening { unread }, Drain | Retire) => (Listening { unread }, EndStream),
+        (Listening { .. }, HangUp) => (Closed, Close),
+
+        (
+            Idle { .. } | Head | Body | Queued | Running | Streaming | Listening { .. },
+            Answer { close },
+        ) => (Writing { close }, Nothing),
         (Writing { close: false }, Drain | Retire) => (Writing { close: true }, Nothing),
         (Writing { close: false }, Flushed) => (Idle { first: false }, Next),
         (Writing { close: true }, Flushed) => (Linger, Shut),
@@ -134,7 +153,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
 mod tests {
     use super::*;
 
-    const STATES: [State; 11] = [
+    const STATES: [State; 13] = [
         State::Idle { first: true },
         State::Idle { first: false },
         State::Head,
@@ -142,17 +161,20 @@ mod tests {
         State::Queued,
         State::Running,
         State::Streaming,
+        State::Listening { unread: false },
+        State::Listening { unread: true },
         State::Writing { close: false },
         State::Writing { close: true },
         State::Linger,
         State::Closed,
     ];
-    const INPUTS: [Input; 13] = [
+    const INPUTS: [Input; 14] = [
         Input::Bytes,
         Input::HeadDone,
         Input::Hold,
         Input::Run,
         Input::Stream,
+        Input::Listen,
         Input::Answer { close: false },
         Input::Answer { close: true },
         Input::Flushed,
@@ -172,6 +194,8 @@ mod tests {
             State::Queued => "queued",
             State::Running => "running",
             State::Streaming => "streaming",
+            State::Listening { unread: false } => "listening",
+            State::Listening { unread: true } => "listening-unread",
             State::Writing { close: false } => "writing",
             State::Writing { close: true } => "writing-last",
             State::Linger => "linger",
@@ -205,6 +229,7 @@ head Expired -> writing-last AnswerTimeout
 head Broken -> closed Close
 body Hold -> queued Nothing
 body Run -> running Nothing
+body Listen -> listening-unread Nothing
 body Answer { close: false } -> writing Nothing
 body Answer { close: true } -> writing-last Nothing
 body HangUp -> closed Close
@@ -227,6 +252,21 @@ streaming Answer { close: true } -> writing-last Nothing
 streaming HangUp -> closed Abandon
 streaming Expired -> closed Abandon
 streaming Broken -> closed Abandon
+listening Answer { close: false } -> writing Nothing
+listening Answer { close: true } -> writing-last Nothing
+listening HangUp -> closed Close
+listening Expired -> listening-unread KeepAlive
+listening Drain -> listening EndStream
+listening Retire -> listening EndStream
+listening Broken -> closed Close
+listening-unread Answer { close: false } -> writing Nothing
+listening-unread Answer { close: true } -> writing-last Nothing
+listening-unread Flushed -> listening Nothing
+listening-unread HangUp -> closed Close
+listening-unread Expired -> closed Close
+listening-unread Drain -> listening-unread EndStream
+listening-unread Retire -> listening-unread EndStream
+listening-unread Broken -> closed Close
 writing Flushed -> idle Next
 writing HangUp -> writing-last Nothing
 writing Expired -> closed Close
@@ -265,7 +305,10 @@ linger Broken -> closed Close
             let mut now = state;
             for _ in 0..4 {
                 now = step(now, Input::Expired).0;
-                now = step(now, Input::Flushed).0;
+                // A subscription lasts as long as somebody reads it.
+                if !matches!(now, State::Listening { .. }) {
+                    now = step(now, Input::Flushed).0;
+                }
             }
             assert_eq!(
                 now,

@@ -51,6 +51,10 @@ pub(crate) struct Worker {
     pub jobs: HashMap<(usize, db::JobId), usize>,
     /// Clients whose calls wait for a place, oldest first.
     pub waiting: VecDeque<usize>,
+    /// Open subscriptions.
+    pub subscriptions: u32,
+    /// Which lists of tools this worker serves; see [`Settings::catalog_digest`].
+    pub catalog: u64,
     pub health: crate::health::Watch,
     pub mode: Mode,
     /// Since when the pool is full and the kernel's queue was never found empty.
@@ -196,6 +200,9 @@ impl Worker {
             self.arm();
             self.rescue();
         }
+        if self.subscriptions > 0 {
+            self.tell_subscribers();
+        }
         let oldest = self
             .clients
             .iter()
@@ -291,6 +298,7 @@ impl Worker {
         let hot = &self.slot().hot;
         hot.inflight.set(self.inflight);
         hot.connections.set(self.clients.len() as u32);
+        hot.subscriptions.set(self.subscriptions);
         hot.set_armed(self.listener.as_ref().is_some_and(Listener::armed));
         hot.set_phase(if self.draining.is_some() {
             tine_scoreboard::Phase::Draining

@@ -23,6 +23,7 @@ mod route;
 mod served;
 pub mod settings;
 mod signals;
+mod subscriptions;
 mod timers;
 mod token;
 
@@ -123,6 +124,8 @@ fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
             signals,
         }) => {
             let now = Instant::now();
+            let catalog = settings.catalog_digest();
+            board.slot(slot).hot.set_catalog(catalog);
             let asked = settings
                 .databases
                 .iter()
@@ -153,6 +156,8 @@ fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
                 pools,
                 jobs: HashMap::new(),
                 waiting: VecDeque::new(),
+                subscriptions: 0,
+                catalog,
                 mode: Mode::Serving,
                 waited_since: None,
                 inflight: 0,

@@ -163,6 +163,16 @@ impl AsFd for Listener {
 }
 
 impl Stream {
+    /// From now on the kernel ends the connection when the peer has acknowledged nothing for so long of what was sent (tcp(7),
+    /// TCP_USER_TIMEOUT): without it, a peer that has vanished is noticed after a quarter of an hour. The peer of a unix socket cannot vanish.
+    pub fn notice_loss_within(&self, patience: Duration) -> io::Result<()> {
+        if let Stream::Tcp(stream) = self {
+            let milliseconds = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+            setsockopt(stream, sockopt::TcpUserTimeout, &milliseconds)?;
+        }
+        Ok(())
+    }
+
     /// Sends a FIN; what the peer sends can still be read.
     pub fn shut(&self) -> io::Result<()> {
         match self {

@@ -110,6 +110,7 @@ impl Worker {
             Answers::One(Answer::Reply(reply)) => self.answer_message(key, &reply, asker.takes),
             Answers::One(Answer::Accepted) => self.answer(key, &Reply::new(202)),
             Answers::One(Answer::Call(call)) => self.start(key, call, asker, None),
+            Answers::One(Answer::Listen(listen)) => self.listen(key, listen, asker),
             Answers::Batch(answers) => {
                 let batch = Batch {
                     started: self.now,
@@ -128,6 +129,15 @@ impl Worker {
                 Answer::Reply(reply) => batch.answers.push(reply.body),
                 Answer::Accepted => {}
                 Answer::Call(call) => return self.start(key, call, asker, Some(batch)),
+                // Of another protocol revision than batches, so no client means it.
+                Answer::Listen(listen) => {
+                    let fault = Fault::new(
+                        200,
+                        code::INVALID_REQUEST,
+                        "subscriptions/listen may not be part of a batch",
+                    );
+                    batch.answers.push(fault.reply(Some(&listen.id)).body);
+                }
             }
         }
         if batch.answers.is_empty() {

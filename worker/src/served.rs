@@ -1,6 +1,10 @@
-//! What is served where: each toolset's URL segment, and its prepared answers. Made once at the start.
+//! What is served where: each toolset's URL segment, its prepared answers, and one number for all the lists together. Made once at
+//! the start.
 
-use crate::mcp::Prepared;
+use sha2::{Digest, Sha256};
+
+use crate::catalog::Toolset;
+use crate::mcp::{Listed, Prepared};
 use crate::settings::Settings;
 
 /// One toolset with its prepared answers.
@@ -14,24 +18,55 @@ pub struct Served {
 
 /// The default toolset and every named one, each with the answers that never change.
 pub fn served(settings: &Settings) -> Vec<Served> {
-    let catalog = &settings.catalog;
-    std::iter::once(None)
-        .chain(catalog.toolsets().map(|toolset| Some(toolset.name.clone())))
-        .filter_map(|path| {
-            let toolset = path.clone().or_else(|| settings.default_toolset.clone());
-            let words = catalog.toolset(toolset.as_deref())?;
+    places(settings)
+        .map(|(path, words)| {
             let instructions = words
                 .instructions
                 .as_deref()
                 .or(settings.instructions.as_deref());
             let mut server = settings.server.clone();
             server.name = words.server_name.clone().unwrap_or(server.name);
-            let prepared = Prepared::new(&server, instructions, &settings.caching);
-            Some(Served {
-                path,
-                toolset,
+            let listed = Listed {
+                hash: words.digest(),
+                list_changed: settings.limits.subscriptions() > 0,
+            };
+            let prepared = Prepared::new(&server, instructions, &settings.caching, listed);
+            Served {
+                path: path.map(str::to_owned),
+                toolset: path
+                    .map(str::to_owned)
+                    .or_else(|| settings.default_toolset.clone()),
                 prepared,
-            })
+            }
         })
         .collect()
+}
+
+/// A digest of which list of tools stands at which URL: the same for equal configurations, in every process and after every
+/// restart. Never 0, which the scoreboard keeps for "not said".
+pub fn digest(settings: &Settings) -> u64 {
+    let mut digest = Sha256::new();
+    for (path, toolset) in places(settings) {
+        // Neither a toolset's name nor a hash holds these bytes, so no two lists of places read the same.
+        digest.update(path.unwrap_or("/"));
+        digest.update([0]);
+        digest.update(toolset.digest());
+        digest.update([0]);
+    }
+    let digest: [u8; 32] = digest.finalize().into();
+    let first = digest
+        .first_chunk()
+        .map_or(1, |bytes| u64::from_be_bytes(*bytes));
+    first.max(1)
+}
+
+// The last segments of the URLs, `None` being the bare path, and the toolset behind each.
+fn places(settings: &Settings) -> impl Iterator<Item = (Option<&str>, &Toolset)> {
+    let catalog = &settings.catalog;
+    std::iter::once(None)
+        .chain(catalog.toolset_names().map(Some))
+        .filter_map(|path| {
+            let name = path.or(settings.default_toolset.as_deref());
+            Some((path, catalog.toolset(name)?))
+        })
 }

@@ -31,6 +31,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// A number for which list of tools stands at which URL, for [`tine_scoreboard::Header::set_catalog`]: two configurations with one
+    /// number show the same tools everywhere. Never 0.
+    pub fn catalog_digest(&self) -> u64 {
+        crate::served::digest(self)
+    }
+
     /// The index of a tool's database: the one it names, or the only one that there is.
     pub fn database_of(&self, tool: &Tool) -> Option<usize> {
         match &tool.database {
@@ -50,10 +56,20 @@ pub struct Limits {
     pub concurrency: u32,
     /// Client connections, idle ones included.
     pub connections: usize,
+    /// Subscriptions among the connections, at most half of them; 0 is no subscriptions at all. See [`Limits::subscriptions`].
+    pub subscriptions: u32,
     /// Requests after which the worker asks to be replaced; `None` is never. Jitter is added already.
     pub requests: Option<u64>,
     /// Requests on one connection before it is closed.
     pub keep_alive_requests: u32,
+}
+
+impl Limits {
+    /// How many subscriptions may be open. Half of the connections is kept for requests: a subscription is never closed to make room.
+    pub fn subscriptions(&self) -> u32 {
+        let half = u32::try_from(self.connections / 2).unwrap_or(u32::MAX);
+        self.subscriptions.min(half)
+    }
 }
 
 /// How long anything may take.
@@ -91,6 +107,11 @@ pub const BODY_MOST: Duration = Duration::from_secs(30);
 pub const BODY_RATE: u64 = 16 * 1024;
 /// A client that takes no byte of its answer for so long is dropped.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// A subscription on which nothing is said carries a comment so often: less than the idle timeout of any proxy in common use, and what
+/// the official SDKs do. One that is not taken before the next is due ends the stream.
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A subscriber that acknowledges no byte for so long has vanished.
+pub const STREAM_LOST: Duration = Duration::from_secs(30);
 /// How long, and for how many bytes, a shut connection is still read.
 pub const LINGER: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES: usize = 1024 * 1024;

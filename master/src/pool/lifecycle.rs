@@ -106,6 +106,7 @@ impl Pool {
                 let why = match reason {
                     RecycleReason::Requests => "it has served its number of requests",
                     RecycleReason::Memory => "it has grown beyond its memory",
+                    RecycleReason::Broken => "something in it is broken",
                 };
                 out.push(Action::Log(
                     Level::Info,

@@ -82,15 +82,19 @@ impl<S: Service> Master<S> {
     }
 
     pub(super) fn adopt_settings(&mut self, adopted: Adopted) -> Event {
-        self.board
-            .header()
-            .set_limit_concurrency(adopted.limit_concurrency);
+        self.publish(&adopted);
         Event::Adopted(Ok(Settings {
             // The table of slots is as long as it was made, and the watchdog was read at the start.
             max_workers: self.channels.len() / 2,
             tick: self.tick,
             ..adopted.settings
         }))
+    }
+
+    fn publish(&self, adopted: &Adopted) {
+        let header = self.board.header();
+        header.set_limit_concurrency(adopted.limit_concurrency);
+        header.set_catalog(adopted.catalog);
     }
 
     fn revert(&mut self, what: What, why: &str) {
@@ -102,9 +106,7 @@ impl<S: Service> Master<S> {
         };
         match self.service.adopt(&previous) {
             Ok(adopted) => {
-                self.board
-                    .header()
-                    .set_limit_concurrency(adopted.limit_concurrency);
+                self.publish(&adopted);
                 self.proven = previous;
             }
             Err(text) => log::error!("the configuration before can't be taken up again: {text}"),

@@ -1,8 +1,8 @@
 //! Media types in Accept and Content-Type. Knows nothing of which ones the server speaks.
 
 /// True when an Accept value lets a reply be of `media` (`type/subtype`, lower case). No Accept accepts everything, and so does an
-/// unreadable one: nothing is refused for its Accept (RFC 9110 section 12.4.1 leaves that to the server), the answer only chooses between two
-/// forms. Among matching ranges the most specific decides; `q=0` excludes (section 12.5.1).
+/// unreadable one: nothing that can be answered in another form is refused for its Accept (RFC 9110 section 12.4.1 leaves that to the
+/// server). Among matching ranges the most specific decides; `q=0` excludes (section 12.5.1).
 pub fn accepts(accept: Option<&str>, media: &str) -> bool {
     let Some(accept) = accept else {
         return true;

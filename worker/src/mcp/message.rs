@@ -67,6 +67,9 @@ pub struct Params<'a> {
     /// `tools/list`
     #[serde(borrow, default)]
     pub cursor: Option<Cow<'a, str>>,
+    /// `subscriptions/listen`
+    #[serde(borrow, default)]
+    pub notifications: Option<&'a RawValue>,
     /// `initialize`
     #[serde(borrow, default, rename = "protocolVersion")]
     pub protocol_version: Option<Cow<'a, str>>,

@@ -6,6 +6,7 @@ mod headers;
 mod message;
 mod prepared;
 mod reply;
+mod subscription;
 mod version;
 
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use serde_json::value::RawValue;
 use crate::catalog::{Caller, Era, Refusal, Tool, Toolset, Work};
 pub use headers::Headers;
 use message::{Body, Message, Params};
-pub use prepared::{Caching, Prepared, ServerInfo};
+pub use prepared::{CATALOG_HASH, Caching, Listed, Prepared, ServerInfo};
 pub use reply::{Fault, Reply, call_result, code, progress};
+pub use subscription::{Listen, acknowledged, list_changed, subscription_result};
 use version::{BATCHING, MODERN};
 
 /// What a body asks of one toolset.
@@ -34,6 +36,8 @@ pub enum Answer {
     Accepted,
     /// A tool has to run.
     Call(Box<Call>),
+    /// A stream has to be opened, which tells of changes.
+    Listen(Listen),
 }
 
 /// A `tools/call` whose arguments were accepted.
@@ -159,6 +163,9 @@ fn modern(
             &[endpoint.prepared.discover()],
         ))),
         "tools/list" => list(endpoint, Era::Modern, id, params),
+        "subscriptions/listen" if endpoint.prepared.list_changed() => {
+            Ok(Answer::Listen(subscription::listen(id, params)?))
+        }
         "tools/call" => {
             let name = params.name.as_deref().ok_or_else(nameless)?;
             headers.name_must_equal(name)?;

@@ -13,6 +13,10 @@ pub struct ServerInfo {
     pub version: String,
 }
 
+/// The `_meta` key under which a list of tools names itself. Vendor keys have a prefix in reverse DNS notation whose second label
+/// is neither `modelcontextprotocol` nor `mcp` (MCP 2026-07-28, basic/index, "_meta").
+pub const CATALOG_HASH: &str = "io.tine/catalogHash";
+
 /// How long and for whom a client may keep `tools/list` and `server/discover` (MCP 2026-07-28, server/utilities/caching).
 #[derive(Debug, Clone)]
 pub struct Caching {
@@ -22,17 +26,34 @@ pub struct Caching {
     pub public: bool,
 }
 
+/// What a toolset's answers say of its list of tools.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// Names the list; see [`crate::catalog::Toolset::digest`].
+    pub hash: &'a str,
+    /// Whether clients may subscribe to its changes.
+    pub list_changed: bool,
+}
+
 /// One toolset's prepared results. Each is the value of `result`.
 #[derive(Debug)]
 pub struct Prepared {
     initialize: Vec<(&'static str, Vec<u8>)>,
     discover: Vec<u8>,
+    legacy_list_tail: Vec<u8>,
     list_tail: Vec<u8>,
     call_tail: Vec<u8>,
+    server_info: String,
+    list_changed: bool,
 }
 
 impl Prepared {
-    pub fn new(server: &ServerInfo, instructions: Option<&str>, caching: &Caching) -> Prepared {
+    pub fn new(
+        server: &ServerInfo,
+        instructions: Option<&str>,
+        caching: &Caching,
+        listed: Listed<'_>,
+    ) -> Prepared {
         let mut info = json!({ "name": server.name, "version": server.version });
         if let Some(title) = &server.title {
             info["title"] = json!(title);
@@ -48,23 +69,36 @@ impl Prepared {
                 (version, result.to_string().into_bytes())
             })
             .collect();
-        let mut discover = json!({ "resultType": "complete", "supportedVersions": version::supported(), "capabilities": { "tools": {} } });
+        // Legacy clients are told nothing: they would listen on a GET stream, and there is none.
+        let tools = if listed.list_changed {
+            json!({ "listChanged": true })
+        } else {
+            json!({})
+        };
+        let mut discover = json!({ "resultType": "complete", "supportedVersions": version::supported(), "capabilities": { "tools": tools } });
         if let Some(instructions) = instructions {
             discover["instructions"] = json!(instructions);
         }
         discover["ttlMs"] = json!(caching.ttl_ms);
         discover["cacheScope"] = json!(scope);
         let meta: Value = json!({ "io.modelcontextprotocol/serverInfo": info });
-        discover["_meta"] = meta.clone();
+        let list_meta: Value =
+            json!({ "io.modelcontextprotocol/serverInfo": info, CATALOG_HASH: listed.hash });
+        // Here too, so that asking whether the list has changed is cheaper than the list.
+        discover["_meta"] = list_meta.clone();
         Prepared {
             initialize,
             discover: discover.to_string().into_bytes(),
+            legacy_list_tail: format!(",\"_meta\":{}}}", json!({ CATALOG_HASH: listed.hash }))
+                .into_bytes(),
             list_tail: format!(
-                ",\"ttlMs\":{},\"cacheScope\":\"{scope}\",\"_meta\":{meta}}}",
+                ",\"ttlMs\":{},\"cacheScope\":\"{scope}\",\"_meta\":{list_meta}}}",
                 caching.ttl_ms
             )
             .into_bytes(),
             call_tail: format!(",\"_meta\":{meta}}}").into_bytes(),
+            server_info: info.to_string(),
+            list_changed: listed.list_changed,
         }
     }
 
@@ -77,6 +111,16 @@ impl Prepared {
         found.map_or(&[], |(_, bytes)| bytes)
     }
 
+    /// Whether clients may subscribe to changes of the list.
+    pub fn list_changed(&self) -> bool {
+        self.list_changed
+    }
+
+    /// The JSON of the server's name and version, for a result's `_meta`.
+    pub fn server_info(&self) -> &str {
+        &self.server_info
+    }
+
     pub fn discover(&self) -> &[u8] {
         &self.discover
     }
@@ -84,7 +128,7 @@ impl Prepared {
     /// The parts before and after the tools of a `tools/list` result.
     pub fn list_frame(&self, era: Era) -> (&[u8], &[u8]) {
         match era {
-            Era::Legacy => (b"{", b"}"),
+            Era::Legacy => (b"{", &self.legacy_list_tail),
             Era::Modern => (b"{\"resultType\":\"complete\",", &self.list_tail),
         }
     }
@@ -115,6 +159,10 @@ mod tests {
                 ttl_ms: 5000,
                 public: true,
             },
+            Listed {
+                hash: "5a5a",
+                list_changed: true,
+            },
         )
     }
 
@@ -125,17 +173,26 @@ mod tests {
             let value: Value = serde_json::from_slice(prepared.initialize(version)).unwrap();
             assert_eq!(value["protocolVersion"], version);
             assert_eq!(value["instructions"], "Ask.");
-            assert!(value["capabilities"]["tools"].is_object());
+            assert_eq!(value["capabilities"]["tools"], json!({}));
         }
         let discover: Value = serde_json::from_slice(prepared.discover()).unwrap();
         assert_eq!(discover["supportedVersions"][0], version::MODERN);
         assert_eq!(discover["resultType"], "complete");
+        assert_eq!(discover["_meta"][CATALOG_HASH], "5a5a");
+        assert_eq!(
+            discover["capabilities"]["tools"],
+            json!({ "listChanged": true })
+        );
         for (era, complete) in [(Era::Legacy, Value::Null), (Era::Modern, json!("complete"))] {
             for (head, tail) in [prepared.list_frame(era), prepared.call_frame(era)] {
                 let framed = [head, b"\"x\":1", tail].concat();
                 let value: Value = serde_json::from_slice(&framed).unwrap();
                 assert_eq!(value["resultType"], complete);
             }
+            let (head, tail) = prepared.list_frame(era);
+            let list: Value =
+                serde_json::from_slice(&[head, b"\"tools\":[]", tail].concat()).unwrap();
+            assert_eq!(list["_meta"][CATALOG_HASH], "5a5a", "{era:?}");
         }
     }
 }

@@ -61,6 +61,10 @@ fn fixture(name: &str) -> Fixture {
             ttl_ms: 1,
             public: true,
         },
+        Listed {
+            hash: "",
+            list_changed: true,
+        },
     );
     Fixture {
         folder: folder.parent().unwrap().to_owned(),
@@ -105,6 +109,7 @@ fn ask(fixture: &Fixture, sent: Sent, body: &str) -> String {
     let describe = |answer: Answer| match answer {
         Answer::Accepted => "202".to_owned(),
         Answer::Call(call) => format!("call {}", call.tool.name),
+        Answer::Listen(listen) => format!("listen {} {}", listen.id, listen.tools),
         Answer::Reply(reply) => {
             let value: Value = serde_json::from_slice(&reply.body).unwrap();
             assert_eq!(value["jsonrpc"], "2.0");
@@ -165,6 +170,27 @@ fn modern_ladder() {
         (sent("prompts/list", None), modern_body("prompts/list", ""), "404 -32601"),
         (sent("initialize", None), modern_body("initialize", ""), "404 -32601"),
         (sent("ping", None), modern_body("ping", ""), "404 -32601"),
+        // Subscriptions: only what is asked for, and a filter there must be.
+        (
+            sent("subscriptions/listen", None),
+            modern_body("subscriptions/listen", r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["x"]}"#),
+            "listen 1 true",
+        ),
+        (
+            sent("subscriptions/listen", None),
+            modern_body("subscriptions/listen", r#""notifications":{"promptsListChanged":true,"toolsListChanged":false}"#),
+            "listen 1 false",
+        ),
+        (sent("subscriptions/listen", None), modern_body("subscriptions/listen", r#""notifications":{}"#), "listen 1 false"),
+        (sent("subscriptions/listen", None), modern_body("subscriptions/listen", ""), "200 -32602"),
+        (sent("subscriptions/listen", None), modern_body("subscriptions/listen", r#""notifications":null"#), "200 -32602"),
+        (sent("subscriptions/listen", None), modern_body("subscriptions/listen", r#""notifications":["toolsListChanged"]"#), "200 -32602"),
+        (
+            sent("subscriptions/listen", None),
+            modern_body("subscriptions/listen", r#""notifications":{"toolsListChanged":1}"#),
+            "200 -32602",
+        ),
+        (sent("tools/list", None), modern_body("subscriptions/listen", r#""notifications":{}"#), "400 -32020"),
         (sent("tools/call", None), modern_body("tools/call", greet), "400 -32020"),
         (sent("tools/call", Some("other")), modern_body("tools/call", greet), "400 -32020"),
         (sent("tools/call", Some("=?base64?Z3JlZXQ=?=")), modern_body("tools/call", greet), "call greet"),
