@@ -186,6 +186,9 @@ pub static OPTIONS: &[Opt] = &[
     option(Workers, "limit_max_requests_jitter", "NUMBER", count(0, u64::MAX), "0",
         "Add a random number up to this to limit_max_requests, so that workers aren't replaced together",
         |s, v| s.limit_max_requests_jitter = v.number()),
+    option(Workers, "limit_memory", "SIZE", bytes(0, 1 << 40), "0",
+        "Replace a worker that has grown beyond so much memory of its own, the replacement first; from 16MiB, 0 for never",
+        |s, v| s.limit_memory = v.bytes()),
 
     option(Limits, "limit_head_size", "SIZE", bytes(1 << 10, 1 << 20), "16KiB",
         "Request line and headers; beyond it 431",

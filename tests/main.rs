@@ -30,6 +30,7 @@ mod process_control;
 mod process_database;
 mod process_hangups;
 mod process_hygiene;
+mod process_recycle;
 mod process_slow_clients;
 mod process_stop;
 mod process_subscriptions;

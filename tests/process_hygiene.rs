@@ -125,6 +125,39 @@ fn workers_have_the_signals_of_a_worker() {
     );
 }
 
+/// An operator may take a worker for the master, or signal the whole group.
+#[test]
+fn the_masters_signals_mean_nothing_to_a_worker() {
+    let server = Setup::bare().workers(2).start();
+    let before = server.worker_pids();
+    let log = server.log();
+    for signal in [
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGPIPE,
+        Signal::SIGWINCH,
+        Signal::SIGINT,
+    ] {
+        for &worker in &before {
+            kill_pid(worker, signal);
+        }
+        // Both have turned since: none is left that a signal is still on its way to.
+        for &worker in &before {
+            let pending = |field| process::signals(worker, field);
+            wait::until("the signal is taken", || {
+                pending("SigPnd") | pending("ShdPnd") == 0
+            });
+        }
+        assert_eq!(http::get(server.address(), "/health").status, 200);
+        server.until_all_serve();
+        assert_eq!(server.worker_pids(), before, "{signal}");
+    }
+    assert_eq!(server.log(), log, "and nobody speaks of it");
+}
+
 #[test]
 fn a_master_that_replaced_many_workers_is_as_it_was() {
     let server = Setup::bare().start();

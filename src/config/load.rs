@@ -248,6 +248,9 @@ const CHAIN: &[(&str, &str)] = &[
     ("timeout_request", "timeout_graceful_shutdown"),
 ];
 
+/// Of `limit_memory`, in bytes: a new worker with a catalog of hundreds of tools uses half of it.
+const MEMORY_LEAST: usize = 16 << 20;
+
 fn relations(settings: &Settings, document: Option<&Document>, faults: &mut Vec<Fault>) {
     for (shorter, longer) in CHAIN {
         let (Some(first), Some(second)) =
@@ -275,6 +278,15 @@ fn relations(settings: &Settings, document: Option<&Document>, faults: &mut Vec<
                     .help(format!("shorten {shorter} or lengthen {longer}: every wait must end before the one around it")),
             );
         }
+    }
+    if settings.limit_memory != 0 && settings.limit_memory < MEMORY_LEAST {
+        faults.push(
+            Fault::error(
+                origin(settings, "limit_memory", document),
+                "limit_memory is less than a worker may need",
+            )
+            .help("0 is no limit, 16MiB the least"),
+        );
     }
     for name in &settings.health_databases {
         if !settings

@@ -96,6 +96,8 @@ pub struct Settings {
     /// 0 is never.
     pub limit_max_requests: u64,
     pub limit_max_requests_jitter: u64,
+    /// Bytes; 0 is never.
+    pub limit_memory: usize,
 
     /// Bytes.
     pub limit_head_size: usize,

@@ -133,6 +133,7 @@ fn worker_settings(
             connections: settings.limit_connections,
             subscriptions: settings.limit_subscriptions,
             requests: (settings.limit_max_requests > 0).then_some(settings.limit_max_requests),
+            memory: (settings.limit_memory > 0).then_some(settings.limit_memory as u64),
             keep_alive_requests: KEEP_ALIVE_REQUESTS,
         },
         deadlines: Deadlines {

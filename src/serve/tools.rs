@@ -60,10 +60,8 @@ impl Service for Tools {
         let mut settings = Arc::clone(&self.generation.worker);
         let jitter = self.generation.settings.limit_max_requests_jitter;
         if let (Some(requests), 1..) = (settings.limits.requests, jitter) {
-            // Spread by process id, so that workers which began together do not end together.
-            let spread = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
-            let more = spread % jitter.saturating_add(1);
-            Arc::make_mut(&mut settings).limits.requests = Some(requests.saturating_add(more));
+            Arc::make_mut(&mut settings).limits.requests =
+                Some(spread(requests, jitter, std::process::id()));
         }
         tine_worker::run(Boot {
             settings,
@@ -103,5 +101,35 @@ impl Service for Tools {
             self.place,
             self.generation.master.workers
         );
+    }
+}
+
+/// A number from `requests` to `requests + jitter`, by process id, so that workers which began together do not end together.
+fn spread(requests: u64, jitter: u64, pid: u32) -> u64 {
+    // Neighbouring numbers land far apart (Fibonacci hashing), and the multiplication's upper half scales them to the span evenly.
+    let hash = u64::from(pid).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let share = (u128::from(hash) * (u128::from(jitter) + 1)) >> 64;
+    requests.saturating_add(u64::try_from(share).unwrap_or(jitter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_end_apart_from_each_other() {
+        assert_eq!(spread(100, 0, 77), 100);
+        let mut ends: Vec<u64> = (4000..4008).map(|pid| spread(1000, 800, pid)).collect();
+        assert!(
+            ends.iter().all(|end| (1000..=1800).contains(end)),
+            "{ends:?}"
+        );
+        ends.sort_unstable();
+        let nearest = ends.windows(2).map(|pair| pair[1] - pair[0]).min();
+        assert!(nearest >= Some(25), "{ends:?}");
+        let all: std::collections::HashSet<u64> = (1..2000).map(|pid| spread(0, 9, pid)).collect();
+        assert_eq!(all.len(), 10, "both ends of the span among them");
+        assert!(spread(u64::MAX - 1, u64::MAX, 77) >= u64::MAX - 1);
+        assert_eq!(spread(u64::MAX, 5, 77), u64::MAX, "no overflow");
     }
 }

@@ -57,8 +57,10 @@ impl Worker {
                 .client(key)
                 .is_some_and(|client| client.state == State::Queued)
             {
-                self.run_call(key);
-                self.advance(key);
+                self.guarded(key, |worker| {
+                    worker.run_call(key);
+                    worker.advance(key);
+                });
             }
         }
     }
@@ -139,8 +141,14 @@ impl Worker {
             {
                 for event in std::mem::take(&mut self.db_events[number]) {
                     match event {
-                        db::Event::Notice(job, notice) => self.notice(number, job, &notice),
-                        db::Event::Done(job, result) => self.done(number, job, result),
+                        db::Event::Notice(job, notice) => {
+                            self.for_job(number, job, |worker, key| worker.notice(key, &notice));
+                        }
+                        db::Event::Done(job, result) => {
+                            self.for_job(number, job, |worker, key| {
+                                worker.done(number, job, key, result);
+                            });
+                        }
                         db::Event::Probed(result) => self.probed(number, result),
                     }
                 }
@@ -148,10 +156,21 @@ impl Worker {
         }
     }
 
-    fn done(&mut self, number: usize, job: db::JobId, result: Result<db::Rows, db::DbError>) {
-        let Some(key) = self.jobs.remove(&(number, job)) else {
-            return;
-        };
+    // Nobody waits any more for a job that is not there.
+    fn for_job(&mut self, number: usize, job: db::JobId, work: impl FnOnce(&mut Worker, usize)) {
+        if let Some(key) = self.jobs.get(&(number, job)).copied() {
+            self.guarded(key, |worker| work(worker, key));
+        }
+    }
+
+    fn done(
+        &mut self,
+        number: usize,
+        job: db::JobId,
+        key: usize,
+        result: Result<db::Rows, db::DbError>,
+    ) {
+        self.jobs.remove(&(number, job));
         self.inflight -= 1;
         let Some(client) = self.client(key) else {
             return;
@@ -220,10 +239,7 @@ impl Worker {
     }
 
     // A notice of a tool that reports progress, to a caller who asked for it, opens the POST's own stream.
-    fn notice(&mut self, number: usize, job: db::JobId, notice: &db::Notice) {
-        let Some(key) = self.jobs.get(&(number, job)).copied() else {
-            return;
-        };
+    fn notice(&mut self, key: usize, notice: &db::Notice) {
         let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
             return;
         };

@@ -80,7 +80,7 @@ impl Worker {
         entry.insert(client);
         self.slot().counters.accepted.add(1);
         self.set_deadline(key, Some(self.now + self.settings.deadlines.head));
-        self.advance(key);
+        self.guarded(key, |worker| worker.advance(key));
         if self.clients.len() >= self.settings.limits.connections {
             self.arm();
         }

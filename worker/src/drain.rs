@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tine_scoreboard::control::{Received, RecycleReason, ToMaster, ToWorker};
+use tine_scoreboard::control::{Received, ToMaster, ToWorker};
 
 use crate::connection::{Input, State};
 use crate::event_loop::Worker;
@@ -74,16 +74,20 @@ impl Worker {
             .map(|(index, _)| token::client(index, self.generations[index]))
             .collect();
         for key in keys {
-            // A request may have arrived that was not reported yet: it is served, not cut off.
-            if let Some(client) = self.client(key)
-                && matches!(client.state, State::Idle { .. })
-            {
-                client.readable = true;
-                self.advance(key);
-            }
-            self.input(key, input);
+            self.guarded(key, |worker| worker.drain_client(key, input));
+        }
+    }
+
+    fn drain_client(&mut self, key: usize, input: Input) {
+        // A request may have arrived that was not reported yet: it is served, not cut off.
+        if let Some(client) = self.client(key)
+            && matches!(client.state, State::Idle { .. })
+        {
+            client.readable = true;
             self.advance(key);
         }
+        self.input(key, input);
+        self.advance(key);
     }
 
     fn close_listener(&mut self) {
@@ -122,21 +126,5 @@ impl Worker {
             self.close(key);
         }
         unanswered
-    }
-
-    /// Asks the master for a successor, once, and goes on serving until the drain that follows.
-    pub fn recycle_if_due(&mut self) {
-        let due = self
-            .settings
-            .limits
-            .requests
-            .is_some_and(|limit| self.requests >= limit);
-        if due && !self.recycling && self.draining.is_none() {
-            self.recycling = true;
-            log::debug!("{} requests served: asking to be replaced", self.requests);
-            let _ = self.control.send(&ToMaster::Recycle {
-                reason: RecycleReason::Requests,
-            });
-        }
     }
 }

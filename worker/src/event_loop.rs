@@ -19,6 +19,7 @@ use crate::client::{Client, READ_SCRATCH};
 use crate::db;
 use crate::http::Date;
 use crate::listener::Listener;
+use crate::recycle::{Memory, Wish};
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -29,6 +30,8 @@ use crate::token::{self, Kind};
 const IDLE_TURN: Duration = Duration::from_millis(100);
 /// The longest sleep of a full worker: others may free a place, or somebody may be waiting.
 const FULL_TURN: Duration = Duration::from_millis(10);
+/// A turn that comes so much later than it should tells of a loop that stood still.
+const STALL: Duration = Duration::from_millis(400);
 const EVENTS: usize = 256;
 
 pub(crate) struct Worker {
@@ -61,7 +64,12 @@ pub(crate) struct Worker {
     pub waited_since: Option<Instant>,
     pub inflight: u32,
     pub requests: u64,
-    pub recycling: bool,
+    /// To be replaced.
+    pub wish: Wish,
+    pub memory: Memory,
+    pub started: Instant,
+    /// When the loop last went on after it had stood still, because the process was stopped or got no processor.
+    pub stalled: Option<Instant>,
     pub draining: Option<Instant>,
     pub now: Instant,
     pub date: Date,
@@ -103,7 +111,10 @@ impl Worker {
                 Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
                 other => other?,
             }
-            self.now = Instant::now();
+            let before = std::mem::replace(&mut self.now, Instant::now());
+            if self.now.duration_since(before) > IDLE_TURN + STALL {
+                self.stalled = Some(self.now);
+            }
             self.turn(&events);
             if let Some(deadline) = self.draining {
                 if self.clients.is_empty() {
@@ -148,7 +159,7 @@ impl Worker {
         for event in events {
             let key = event.token().0;
             if token::kind(key) == Kind::Client {
-                self.client_event(key, event);
+                self.guarded(key, |worker| worker.client_event(key, event));
             }
         }
         self.expire();
@@ -187,7 +198,7 @@ impl Worker {
                 continue;
             };
             if self.timers.due(&mut client.timer, entry, self.now) {
-                self.expired(key);
+                self.guarded(key, |worker| worker.expired(key));
             }
         }
     }
@@ -203,6 +214,8 @@ impl Worker {
         if self.subscriptions > 0 {
             self.tell_subscribers();
         }
+        self.watch_memory();
+        self.watch_pools();
         let oldest = self
             .clients
             .iter()

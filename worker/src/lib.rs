@@ -13,17 +13,21 @@ pub mod db;
 mod drain;
 mod event_loop;
 pub mod files;
+mod guard;
 mod health;
 pub mod http;
 mod listener;
 pub mod mcp;
 mod progress;
+mod recycle;
 mod requests;
 mod route;
 mod served;
 pub mod settings;
 mod signals;
 mod subscriptions;
+#[cfg(test)]
+mod testing;
 mod timers;
 mod token;
 
@@ -162,7 +166,10 @@ fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
                 waited_since: None,
                 inflight: 0,
                 requests: 0,
-                recycling: false,
+                wish: recycle::Wish::default(),
+                memory: recycle::Memory::default(),
+                started: now,
+                stalled: None,
                 draining: None,
                 now,
                 date: http::Date::new(),

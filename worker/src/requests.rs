@@ -10,6 +10,7 @@ use crate::event_loop::Worker;
 use crate::http::{CONTINUE, Content, EventStream, Framing, HttpError, Reply};
 use crate::mcp::{self, Answer, Answers, Fault, code};
 use crate::route::{Refused, Route, route};
+use crate::settings::LATE;
 use crate::token;
 
 impl Worker {
@@ -273,6 +274,13 @@ impl Worker {
     pub fn answer_late(&mut self, key: usize) {
         if self.answer_health(key) {
             return;
+        }
+        // Where the loop itself stood still, both deadlines have come up at once.
+        if self
+            .stalled
+            .is_none_or(|stalled| self.now.duration_since(stalled) > LATE * 2)
+        {
+            self.broken("a database pool did not end a call at its deadline");
         }
         let id = self.abandon(key);
         let reply =

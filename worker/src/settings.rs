@@ -60,6 +60,8 @@ pub struct Limits {
     pub subscriptions: u32,
     /// Requests after which the worker asks to be replaced; `None` is never. Jitter is added already.
     pub requests: Option<u64>,
+    /// Bytes of memory of its own beyond which the worker asks to be replaced; `None` is never.
+    pub memory: Option<u64>,
     /// Requests on one connection before it is closed.
     pub keep_alive_requests: u32,
 }

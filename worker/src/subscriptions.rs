@@ -200,7 +200,106 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use tine_scoreboard::Phase;
+
     use super::*;
+    use crate::testing::Bench;
+
+    /// Opens a stream; everything that it has said so far was read.
+    fn subscribe(bench: &mut Bench, wanted: &str) -> (TcpStream, usize) {
+        let (mut client, key) = bench.connect();
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":5,"method":"subscriptions/listen","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}},"notifications":{{{wanted}}}}}}}"#
+        );
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        client
+            .write_all(&[head, body].concat().into_bytes())
+            .unwrap();
+        bench.read(key);
+        let said = heard(&mut client);
+        assert!(said.contains("acknowledged"), "{said}");
+        (client, key)
+    }
+
+    /// What has been sent and not read yet.
+    fn heard(client: &mut TcpStream) -> String {
+        client.set_nonblocking(true).unwrap();
+        let mut said = Vec::new();
+        let _ = client.read_to_end(&mut said);
+        client.set_nonblocking(false).unwrap();
+        String::from_utf8(said).unwrap()
+    }
+
+    fn changes(client: &mut TcpStream) -> usize {
+        heard(client)
+            .matches("notifications/tools/list_changed")
+            .count()
+    }
+
+    #[test]
+    fn subscribers_follow_the_number_on_the_board() {
+        let mut bench = Bench::new();
+        let own = bench.worker.catalog;
+        bench.board.slot(0).hot.set_phase(Phase::Serving);
+        let (mut tools, key) = subscribe(&mut bench, r#""toolsListChanged":true"#);
+        let (mut others, _) = subscribe(&mut bench, r#""promptsListChanged":true"#);
+        bench.worker.tell_subscribers();
+        assert_eq!(changes(&mut tools), 0, "no master has said anything");
+        bench.board.header().set_catalog(own);
+        bench.worker.tell_subscribers();
+        assert_eq!(
+            changes(&mut tools),
+            1,
+            "it came before the pool was settled"
+        );
+        bench.worker.tell_subscribers();
+        assert_eq!(changes(&mut tools), 0);
+        // A reload begins; this worker stays the old one for a while.
+        bench.board.header().set_catalog(own ^ 1);
+        for times in [1, 0] {
+            bench.worker.tell_subscribers();
+            assert_eq!(changes(&mut tools), times);
+        }
+        bench.worker.end_subscription(key);
+        bench.worker.advance(key);
+        let end = heard(&mut tools);
+        assert!(!end.contains("list_changed"), "{end}");
+        assert!(end.contains(r#""id":5,"result""#), "{end}");
+        assert_eq!(changes(&mut others), 0, "it did not ask for it");
+        assert_eq!(bench.worker.subscriptions, 1);
+    }
+
+    #[test]
+    fn a_change_that_comes_with_the_drain_is_told_before_the_end() {
+        let mut bench = Bench::new();
+        bench.board.header().set_catalog(bench.worker.catalog);
+        let (mut client, key) = subscribe(&mut bench, r#""toolsListChanged":true"#);
+        bench.board.header().set_catalog(bench.worker.catalog ^ 1);
+        bench.worker.end_subscription(key);
+        bench.worker.advance(key);
+        let end = heard(&mut client);
+        let (changed, result) = (end.find("list_changed"), end.find("\"result\""));
+        assert!(changed.is_some() && changed < result, "{end}");
+        assert!(end.ends_with("0\r\n\r\n"), "{end}");
+    }
+
+    #[test]
+    fn what_nobody_reads_does_not_pile_up() {
+        let mut bench = Bench::new();
+        let (_client, key) = subscribe(&mut bench, r#""toolsListChanged":true"#);
+        let stuck = vec![b' '; UNREAD_MOST + 1];
+        bench.worker.client(key).unwrap().output = stuck;
+        bench.board.header().set_catalog(bench.worker.catalog ^ 1);
+        bench.worker.tell_subscribers();
+        assert!(bench.worker.client(key).is_none(), "dropped");
+        assert_eq!(bench.worker.subscriptions, 0);
+    }
 
     #[test]
     fn a_subscriber_is_told_of_a_change_and_of_the_end_of_the_old_lists() {

@@ -187,7 +187,7 @@ impl Opening {
             match place {
                 Place::Name { host, port } => {
                     let question = Question { host, port };
-                    match around.resolver.ask(&question) {
+                    match around.resolver.ask(&question, around.now) {
                         Ok(()) => {
                             self.stage = Stage::Resolving(question);
                             return Progress::Pending;

@@ -21,7 +21,7 @@ use super::cancel::Cancel;
 use super::connection::Connection;
 use super::job::{DbError, Event, Job, JobId, Statement};
 use super::opening::Opening;
-use super::resolve::Resolver;
+use super::resolve::{self, Resolver};
 use super::session;
 use super::settings::Settings;
 use probes::Probing;
@@ -116,7 +116,7 @@ impl Pool {
             opening: None,
             probing: Probing::default(),
             outage: Outage::default(),
-            resolver: Resolver::new(waker),
+            resolver: Resolver::new(waker, resolve::system),
             pooler: settings.options.pooler,
             unread: Vec::new(),
             probe_statement: session::probe_statement(),
@@ -264,6 +264,16 @@ impl Pool {
     /// seconds counts. Otherwise an idle connection is asked, or, when all are busy, one made for the purpose.
     pub fn probe(&mut self, registry: &Registry, now: Instant, out: &mut Vec<Event>) {
         self.start_probe(&mut Moment { registry, now, out });
+    }
+
+    /// Why no connection can ever be opened again in this process, if that is so: a look-up of the host's name that does not end.
+    pub fn broken(&self, now: Instant) -> Option<String> {
+        self.resolver.lost(now).map(|host| {
+            format!(
+                "database {}: the look-up of {host} has not ended",
+                self.settings.name
+            )
+        })
     }
 
     /// How the pool stands, for health and metrics.

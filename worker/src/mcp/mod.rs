@@ -85,6 +85,17 @@ pub fn answer(endpoint: &Endpoint, headers: &Headers, body: &[u8]) -> Answers {
     }
 }
 
+/// The id of a body's one request, its own bytes, if it can be read.
+pub fn request_id(body: &[u8]) -> Option<String> {
+    match message::body(body) {
+        Ok(Body::One(raw)) => match message::message(raw) {
+            Ok(Message::Request { id, .. }) => Some(id.to_owned()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn one(endpoint: &Endpoint, headers: &Headers, raw: &RawValue) -> Answer {
     match message::message(raw) {
         Err(malformed) => Answer::Reply(malformed.into()),
