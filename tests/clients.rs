@@ -1,7 +1,10 @@
 //! The official clients, old and new major versions, list and call tools: the programs are in `tests/clients/`.
 
+use std::fs;
 use std::process::Command;
+use std::thread;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::database::Database;
@@ -10,6 +13,7 @@ use crate::harness::installed;
 use crate::harness::mcp::{LEGACY, MODERN};
 use crate::harness::server::Server;
 use crate::harness::setup::Setup;
+use crate::harness::wait;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/toolset");
 
@@ -22,31 +26,9 @@ fn serve() -> Server {
 }
 
 /// Runs a client against a server of its own and checks everything that it reports to have seen.
-fn sees_everything(command: Command, script: &[u8], version: &str) {
+fn sees_everything(command: &Command, script: &[u8], version: &str) {
     let server = serve();
-    let url = format!("http://{}/mcp", server.address());
-    let mut with_url = Command::new(command.get_program());
-    with_url.args(command.get_args().map(|argument| {
-        if argument == "URL" {
-            url.as_ref()
-        } else {
-            argument
-        }
-    }));
-    if let Some(folder) = command.get_current_dir() {
-        with_url.current_dir(folder);
-    }
-    let output = installed::run(&with_url, script);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{}\n{told}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let seen: Value =
-        serde_json::from_str(told.trim()).unwrap_or_else(|fault| panic!("{fault}: {told}"));
-
+    let seen = report(&server, command, script);
     assert_eq!(seen["version"], version);
     assert_eq!(seen["server"], "fixture");
     let tools = seen["tools"].as_array().expect("names");
@@ -74,6 +56,63 @@ fn sees_everything(command: Command, script: &[u8], version: &str) {
             seen["structured"]
         );
     }
+}
+
+/// What a client says that it has seen of this server.
+fn report(server: &Server, command: &Command, script: &[u8]) -> Value {
+    let url = format!("http://{}/mcp", server.address());
+    let mut with_url = Command::new(command.get_program());
+    with_url.args(command.get_args().map(|argument| {
+        if argument == "URL" {
+            url.as_ref()
+        } else {
+            argument
+        }
+    }));
+    if let Some(folder) = command.get_current_dir() {
+        with_url.current_dir(folder);
+    }
+    let output = installed::run(&with_url, script);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{}\n{told}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_str(told.trim()).unwrap_or_else(|fault| panic!("{fault}: {told}"))
+}
+
+/// A client subscribes, the operator adds a tool and reloads: the client is told, and finds the new tool although it had kept the list,
+/// and although its kept connections may lead to workers that are still the old ones.
+fn hears_of_a_new_tool(command: &Command, script: &[u8]) {
+    const TOOL: &str = "/*+++\ndescription = \"One.\"\n+++*/\nSELECT 1 AS one\n";
+    let server = Setup::bare()
+        .workers(1)
+        .database("main", "postgres://nobody@127.0.0.1:1/none")
+        .tool("first", TOOL)
+        .start();
+    let seen = thread::scope(|threads| {
+        let client = threads.spawn(|| report(&server, command, script));
+        wait::until("the client listens", || {
+            assert!(!client.is_finished(), "it left");
+            server.health()["workers"][0]["subscriptions"] == 1
+        });
+        fs::write(server.path("own/second.sql"), TOOL).expect("a tool");
+        server.signal(Signal::SIGHUP);
+        client.join().expect("the client's report")
+    });
+    assert_eq!(
+        seen,
+        json!({
+            "granted": {"toolsListChanged": true},
+            "before": ["first"],
+            "told": true,
+            // Other than by the result that the protocol has for it.
+            "ends": [],
+            "after": ["first", "second"],
+        })
+    );
 }
 
 /// The `words` of the one row in a text block.
@@ -104,33 +143,33 @@ fn typescript(arguments: &[&str]) -> Command {
 
 #[test]
 fn python_mcp_1() {
-    sees_everything(python("mcp1", "mcp1.py", &[]), b"", LEGACY);
+    sees_everything(&python("mcp1", "mcp1.py", &[]), b"", LEGACY);
 }
 
 #[test]
 fn python_mcp_2_prefers_the_modern_era() {
-    sees_everything(python("mcp2", "mcp2.py", &["auto"]), b"", MODERN);
+    sees_everything(&python("mcp2", "mcp2.py", &["auto"]), b"", MODERN);
 }
 
 #[test]
 fn python_mcp_2_in_legacy_mode() {
-    sees_everything(python("mcp2", "mcp2.py", &["legacy"]), b"", LEGACY);
+    sees_everything(&python("mcp2", "mcp2.py", &["legacy"]), b"", LEGACY);
 }
 
 #[test]
 fn fastmcp_prefers_the_modern_era() {
-    sees_everything(python("fastmcp", "fast.py", &[]), b"", MODERN);
+    sees_everything(&python("fastmcp", "fast.py", &[]), b"", MODERN);
 }
 
 #[test]
 fn typescript_sdk_1() {
-    sees_everything(typescript(&[]), include_bytes!("clients/sdk1.mjs"), LEGACY);
+    sees_everything(&typescript(&[]), include_bytes!("clients/sdk1.mjs"), LEGACY);
 }
 
 #[test]
 fn typescript_client_2_in_legacy_mode() {
     sees_everything(
-        typescript(&["legacy"]),
+        &typescript(&["legacy"]),
         include_bytes!("clients/client2.mjs"),
         LEGACY,
     );
@@ -139,10 +178,20 @@ fn typescript_client_2_in_legacy_mode() {
 #[test]
 fn typescript_client_2_in_mode_auto() {
     sees_everything(
-        typescript(&["auto"]),
+        &typescript(&["auto"]),
         include_bytes!("clients/client2.mjs"),
         MODERN,
     );
+}
+
+#[test]
+fn python_mcp_2_hears_of_a_new_tool() {
+    hears_of_a_new_tool(&python("mcp2", "listen2.py", &[]), b"");
+}
+
+#[test]
+fn typescript_client_2_hears_of_a_new_tool() {
+    hears_of_a_new_tool(&typescript(&[]), include_bytes!("clients/listen2.mjs"));
 }
 
 /// A bot with nothing but an HTTP library: no version header, no session, and an Accept that names JSON alone.

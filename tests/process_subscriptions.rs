@@ -1,6 +1,8 @@
 //! Subscriptions: streams on which clients wait to be told that the tools have changed, what they cost and how they end
 //! (MCP 2026-07-28, basic/patterns/subscriptions).
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -8,7 +10,7 @@ use crate::harness::database::Database;
 use crate::harness::expect::Expect::Error;
 use crate::harness::expect::check;
 use crate::harness::http::{Connection, End};
-use crate::harness::mcp::{Era, Post, code};
+use crate::harness::mcp::{Answer, Era, Post, code};
 use crate::harness::server::Server;
 use crate::harness::setup::{PATIENT, Setup};
 use crate::harness::stream::{Stream, listen};
@@ -26,6 +28,39 @@ fn subscriptions(server: &Server) -> u64 {
 
 fn until_subscriptions(server: &Server, count: u64) {
     wait::until("so many subscriptions", || subscriptions(server) == count);
+}
+
+/// An operator's tool, in which clients see the description only.
+fn tool(description: &str, statement: &str) -> String {
+    format!("/*+++\ndescription = \"{description}\"\n+++*/\n{statement}\n")
+}
+
+const NOWHERE: &str = "postgres://nobody@127.0.0.1:1/none";
+
+/// A server with the tool `note`, described as "First.".
+fn with_note() -> Setup {
+    Setup::bare()
+        .database("main", NOWHERE)
+        .tool("note", &tool("First.", "SELECT 1 AS one"))
+}
+
+fn change_note(server: &Server, text: &str) {
+    fs::write(server.path("own/note.sql"), text).expect("the tool's file");
+    server.signal(Signal::SIGHUP);
+}
+
+/// What a new client finds.
+fn description(server: &Server) -> String {
+    let list = Post::modern("tools/list", Value::Null).send(server.address());
+    let tools = list.result()["tools"].clone();
+    tools
+        .as_array()
+        .expect("tools")
+        .iter()
+        .find(|tool| tool["name"] == "note")
+        .and_then(|tool| tool["description"].as_str())
+        .expect("a description")
+        .to_owned()
 }
 
 fn ping() -> Post {
@@ -138,8 +173,7 @@ fn a_stream_waits_for_free_and_shows_that_it_lives() {
     let worker = server.health()["workers"][0].clone();
     assert_eq!(worker["subscriptions"], 5);
     assert_eq!(worker["inflight"], 0);
-    // The one that asks is there too.
-    assert!(worker["connections"].as_u64() >= Some(6), "{worker}");
+    assert!(worker["connections"].as_u64() >= Some(5), "{worker}");
     for stream in &mut streams {
         let comment = stream.event().expect("the stream goes on");
         assert!(comment.starts_with(':'), "{comment:?}");
@@ -255,4 +289,103 @@ fn a_recycled_worker_ends_its_streams_and_says_nothing_else() {
         pids.len() == 1 && pids != before
     });
     Stream::open(server.address());
+}
+
+#[test]
+fn a_reload_that_changes_the_tools_is_told_once_to_everybody() {
+    let server = with_note().workers(3).start();
+    let mut streams: Vec<Stream> = (0..5).map(|_| Stream::open(server.address())).collect();
+    streams.push(Stream::open_at(server.address(), "/mcp/own"));
+    change_note(&server, &tool("Second.", "SELECT 1 AS one"));
+    for stream in &mut streams {
+        assert_eq!(stream.changes_until_ended(), 1);
+    }
+    server.until_generation(2);
+    assert_eq!(description(&server), "Second.");
+    let mut late = Stream::open(server.address());
+    change_note(&server, &tool("Third.", "SELECT 1 AS one"));
+    assert_eq!(late.changes_until_ended(), 1);
+}
+
+#[test]
+fn a_reload_that_no_client_can_see_is_told_to_nobody() {
+    let server = with_note().workers(2).start();
+    let mut streams: Vec<Stream> = (0..4).map(|_| Stream::open(server.address())).collect();
+    change_note(&server, &tool("First.", "SELECT 1 + 0 AS one"));
+    for stream in &mut streams {
+        assert_eq!(stream.changes_until_ended(), 0);
+    }
+    server.until_generation(2);
+}
+
+#[test]
+fn a_reload_that_fails_leaves_streams_as_they_are() {
+    let server = with_note().workers(1).start();
+    let mut stream = Stream::open(server.address());
+    change_note(&server, "/*+++\nnonsense\n+++*/");
+    wait::until("the fault is logged", || server.log().contains("note.sql"));
+    assert_eq!(server.health()["generation"], 1);
+    change_note(&server, &tool("Second.", "SELECT 1 AS one"));
+    assert_eq!(stream.changes_until_ended(), 1, "of the good one");
+}
+
+/// It may list its tools at a worker that is still the old one: so it is told once more when none is left.
+#[test]
+fn who_subscribes_during_a_reload_is_told_when_it_is_over() {
+    let database = Database::fresh();
+    let mut gate = database.close_gate();
+    let server = Setup::new(&database)
+        .workers(1)
+        .option(PATIENT)
+        .option("timeout_head = \"60s\"")
+        .tool("note", &tool("First.", "SELECT 1 AS one"))
+        .start();
+    let mut caller = Connection::open(server.address());
+    caller.send(&Post::call(Era::Modern, "gate", json!({})).bytes(server.address()));
+    gate.until_waiting(1);
+    // In the middle of a request, so that it stays with this worker.
+    let list = Post::modern("tools/list", Value::Null);
+    let request = list.bytes(server.address());
+    let mut kept = Connection::open(server.address());
+    kept.send(&[&ping().bytes(server.address()), &request[..20]].concat());
+    assert!(!kept.response().closes());
+    change_note(&server, &tool("Second.", "SELECT 1 AS one"));
+    wait::until("the new worker serves beside the old one", || {
+        let workers = server.workers();
+        let phases: Vec<&str> = workers.iter().map(|worker| worker.phase.as_str()).collect();
+        phases.contains(&"serving") && phases.contains(&"draining")
+    });
+    let mut during = Stream::open(server.address());
+    assert!(during.is_silent());
+    // The old worker still answers on connections that it has, but says that its list is not to be kept.
+    kept.send(&request[20..]);
+    let outdated = Answer(kept.response()).result();
+    let current = list.send(server.address()).result();
+    assert_ne!(outdated["_meta"], current["_meta"]);
+    assert_eq!(
+        (&outdated["ttlMs"], &current["ttlMs"]),
+        (&json!(0), &json!(60_000))
+    );
+    gate.open();
+    assert_eq!(caller.response().status, 200);
+    during.until_list_changed();
+    server.until_generation(2);
+    let mut after = Stream::open(server.address());
+    change_note(&server, &tool("Second.", "SELECT 2 AS two"));
+    assert_eq!(after.changes_until_ended(), 0);
+    assert_eq!(during.changes_until_ended(), 0, "twice would be too much");
+}
+
+#[test]
+fn an_upgrade_ends_streams_and_says_nothing_of_tools() {
+    let server = with_note().workers(2).start();
+    let mut streams: Vec<Stream> = (0..4).map(|_| Stream::open(server.address())).collect();
+    server.signal(Signal::SIGUSR2);
+    for stream in &mut streams {
+        assert_eq!(stream.changes_until_ended(), 0);
+    }
+    server.until_generation(2);
+    let mut stream = Stream::open(server.address());
+    change_note(&server, &tool("Second.", "SELECT 1 AS one"));
+    assert_eq!(stream.changes_until_ended(), 1);
 }

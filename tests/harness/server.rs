@@ -131,6 +131,18 @@ impl Server {
         });
     }
 
+    /// Waits until a change is over: all workers that were configured are of this generation, and no other is left.
+    pub fn until_generation(&self, number: u64) {
+        wait::until("all workers are of the new generation", || {
+            let health = self.health();
+            let workers = health["workers"].as_array().expect("workers");
+            workers.len() == self.configured
+                && workers
+                    .iter()
+                    .all(|worker| worker["generation"] == number && worker["phase"] == "serving")
+        });
+    }
+
     fn is_zombie(&self) -> bool {
         process::status(self.pid(), "State").is_some_and(|state| state.starts_with('Z'))
     }

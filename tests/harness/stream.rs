@@ -95,11 +95,38 @@ impl Stream {
         self.connection.is_silent()
     }
 
+    /// Waits until the tools are said to have changed.
+    pub fn until_list_changed(&mut self) {
+        assert_eq!(self.message(), Some(self.list_changed()));
+    }
+
     /// Waits until the server ends the stream on purpose; panics when it says anything else before.
     pub fn until_ended(&mut self) {
         let result = self.message().expect("a result");
         assert_eq!(result, self.result(&result));
         assert_eq!(self.message(), None);
+    }
+
+    /// Waits for the end of the stream; how often the tools were said to have changed before it.
+    pub fn changes_until_ended(&mut self) -> usize {
+        for changes in 0.. {
+            let message = self.message().expect("a result at the end");
+            if message.get("result").is_some() {
+                assert_eq!(message, self.result(&message));
+                assert_eq!(self.message(), None);
+                return changes;
+            }
+            assert_eq!(message, self.list_changed());
+        }
+        unreachable!("the server doesn't speak for ever")
+    }
+
+    fn list_changed(&self) -> Value {
+        json!({
+            "jsonrpc": "2.0",
+            "method": "notifications/tools/list_changed",
+            "params": {"_meta": {format!("{META}subscriptionId"): self.id}},
+        })
     }
 
     // The name and version of the server are its own affair.

@@ -85,6 +85,7 @@ impl Worker {
         let endpoint = mcp::Endpoint {
             toolset,
             prepared: &served.prepared,
+            outdated: crate::subscriptions::current(self.board, self.catalog) != self.catalog,
             caller: Caller {
                 user: token.and_then(|token| token.user.as_deref()),
                 token: token.map(|token| token.name.as_str()),

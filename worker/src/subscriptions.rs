@@ -9,6 +9,8 @@
 //! this. What nobody can know who looks at one worker: while workers are replaced one by one, a client that was told at once may list its
 //! tools at a worker that is still the old one. So it is told again when no old one is left.
 
+use tine_scoreboard::Scoreboard;
+
 use crate::client::Asker;
 use crate::connection::Input;
 use crate::event_loop::Worker;
@@ -42,6 +44,15 @@ impl Known {
     /// Whether there is more to know.
     fn outdated(self, now: Known) -> bool {
         self.catalog != now.catalog || (now.settled && !self.settled)
+    }
+}
+
+/// The number of the lists that the current configuration serves. A board on which no master has written one says nothing new: it is the
+/// worker's `own`.
+pub fn current(board: &Scoreboard, own: u64) -> u64 {
+    match board.header().catalog() {
+        0 => own,
+        catalog => catalog,
     }
 }
 
@@ -147,14 +158,9 @@ impl Worker {
         subscription.stream.event(&[&event], &mut client.output);
     }
 
-    // A board on which no master has written a number says nothing new.
     fn known_now(&self) -> Known {
-        let catalog = match self.board.header().catalog() {
-            0 => self.catalog,
-            catalog => catalog,
-        };
         Known {
-            catalog,
+            catalog: current(self.board, self.catalog),
             settled: self.board.catalog_settled(),
         }
     }

@@ -25,6 +25,8 @@ use version::{BATCHING, MODERN};
 pub struct Endpoint<'a> {
     pub toolset: &'a Toolset,
     pub prepared: &'a Prepared,
+    /// Another list is served by now, although not by this worker.
+    pub outdated: bool,
     pub caller: Caller<'a>,
 }
 
@@ -266,7 +268,7 @@ fn list(endpoint: &Endpoint, era: Era, id: &str, params: &Params) -> Result<Answ
         .toolset
         .list(era, params.cursor.as_deref())
         .ok_or_else(unknown)?;
-    let (head, tail) = endpoint.prepared.list_frame(era);
+    let (head, tail) = endpoint.prepared.list_frame(era, endpoint.outdated);
     Ok(Answer::Reply(reply::result(id, &[head, tools, tail])))
 }
 

@@ -42,6 +42,7 @@ pub struct Prepared {
     discover: Vec<u8>,
     legacy_list_tail: Vec<u8>,
     list_tail: Vec<u8>,
+    outdated_list_tail: Vec<u8>,
     call_tail: Vec<u8>,
     server_info: String,
     list_changed: bool,
@@ -86,16 +87,17 @@ impl Prepared {
             json!({ "io.modelcontextprotocol/serverInfo": info, CATALOG_HASH: listed.hash });
         // Here too, so that asking whether the list has changed is cheaper than the list.
         discover["_meta"] = list_meta.clone();
+        let list_tail = |ttl_ms: u64| {
+            format!(",\"ttlMs\":{ttl_ms},\"cacheScope\":\"{scope}\",\"_meta\":{list_meta}}}")
+                .into_bytes()
+        };
         Prepared {
             initialize,
             discover: discover.to_string().into_bytes(),
             legacy_list_tail: format!(",\"_meta\":{}}}", json!({ CATALOG_HASH: listed.hash }))
                 .into_bytes(),
-            list_tail: format!(
-                ",\"ttlMs\":{},\"cacheScope\":\"{scope}\",\"_meta\":{list_meta}}}",
-                caching.ttl_ms
-            )
-            .into_bytes(),
+            list_tail: list_tail(caching.ttl_ms),
+            outdated_list_tail: list_tail(0),
             call_tail: format!(",\"_meta\":{meta}}}").into_bytes(),
             server_info: info.to_string(),
             list_changed: listed.list_changed,
@@ -125,12 +127,14 @@ impl Prepared {
         &self.discover
     }
 
-    /// The parts before and after the tools of a `tools/list` result.
-    pub fn list_frame(&self, era: Era) -> (&[u8], &[u8]) {
-        match era {
-            Era::Legacy => (b"{", &self.legacy_list_tail),
-            Era::Modern => (b"{\"resultType\":\"complete\",", &self.list_tail),
-        }
+    /// The parts before and after the tools of a `tools/list` result. One that is `outdated` already may not be kept.
+    pub fn list_frame(&self, era: Era, outdated: bool) -> (&[u8], &[u8]) {
+        let tail = match (era, outdated) {
+            (Era::Legacy, _) => return (b"{", &self.legacy_list_tail),
+            (Era::Modern, false) => &self.list_tail,
+            (Era::Modern, true) => &self.outdated_list_tail,
+        };
+        (b"{\"resultType\":\"complete\",", tail)
     }
 
     /// The parts before and after the members of a `tools/call` result.
@@ -184,15 +188,25 @@ mod tests {
             json!({ "listChanged": true })
         );
         for (era, complete) in [(Era::Legacy, Value::Null), (Era::Modern, json!("complete"))] {
-            for (head, tail) in [prepared.list_frame(era), prepared.call_frame(era)] {
+            let frames = [
+                prepared.list_frame(era, false),
+                prepared.list_frame(era, true),
+                prepared.call_frame(era),
+            ];
+            for (head, tail) in frames {
                 let framed = [head, b"\"x\":1", tail].concat();
                 let value: Value = serde_json::from_slice(&framed).unwrap();
                 assert_eq!(value["resultType"], complete);
             }
-            let (head, tail) = prepared.list_frame(era);
-            let list: Value =
-                serde_json::from_slice(&[head, b"\"tools\":[]", tail].concat()).unwrap();
-            assert_eq!(list["_meta"][CATALOG_HASH], "5a5a", "{era:?}");
+            for (outdated, ttl) in [(false, 5000), (true, 0)] {
+                let (head, tail) = prepared.list_frame(era, outdated);
+                let list: Value =
+                    serde_json::from_slice(&[head, b"\"tools\":[]", tail].concat()).unwrap();
+                assert_eq!(list["_meta"][CATALOG_HASH], "5a5a", "{era:?}");
+                if era == Era::Modern {
+                    assert_eq!(list["ttlMs"], ttl);
+                }
+            }
         }
     }
 }

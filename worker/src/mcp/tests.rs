@@ -86,6 +86,7 @@ fn ask(fixture: &Fixture, sent: Sent, body: &str) -> String {
     let endpoint = Endpoint {
         toolset: fixture.catalog.toolset(None).unwrap(),
         prepared: &fixture.prepared,
+        outdated: false,
         caller: Caller {
             user: None,
             token: None,
