@@ -91,7 +91,7 @@ impl<S: Service> Master<S> {
         }))
     }
 
-    fn publish(&self, adopted: &Adopted) {
+    pub(super) fn publish(&self, adopted: &Adopted) {
         let header = self.board.header();
         header.set_limit_concurrency(adopted.limit_concurrency);
         header.set_catalog(adopted.catalog);

@@ -133,7 +133,15 @@ pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: imp
         ..Master::new(settings, pool, board, service, open, channels, proven)
     };
     let first = match (refused, adopted) {
-        (Some(refused), _) => Event::Adopted(Err(refused)),
+        // The page still says what the other program had adopted.
+        (Some(refused), Ok(adopted)) => {
+            master.publish(&adopted);
+            Event::Adopted(Err(refused))
+        }
+        (Some(refused), Err(text)) => {
+            log::error!("the configuration before can't be taken up again: {text}");
+            Event::Adopted(Err(refused))
+        }
         (None, Ok(adopted)) => master.adopt_settings(adopted),
         (None, Err(text)) => {
             master.downgrade(&text);
