@@ -11,7 +11,7 @@ use tine_worker::files::Files;
 
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::{call, completion, control, terminal, token, tools, version};
+use crate::{call, completion, control, probe, terminal, token, tools, version};
 
 const ABOUT: &str = "A pre-fork MCP server whose tools are declared PostgreSQL queries";
 
@@ -23,6 +23,7 @@ Examples:
   tine status                                the running server, worker by worker
   tine tools                                 what a client will see
   tine call swf_list_namespaces              one call, without a server
+  tine probe                                 ask the running server whether it works
 
 Exit status of every command:
    0  done                    64  wrong command line
@@ -46,6 +47,7 @@ pub fn command() -> Command {
         .subcommand(checking::command())
         .subcommand(call::command())
         .subcommand(tools::command())
+        .subcommand(probe::command())
         .subcommand(token::command())
         .subcommand(completion::command())
         .subcommand(version::command())
@@ -74,6 +76,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
         Some(("check", matches)) => checking::run(matches),
         Some(("call", matches)) => call::run(matches),
         Some(("tools", matches)) => tools::run(matches),
+        Some(("probe", matches)) => probe::run(matches),
         Some(("token", matches)) => token::run(matches),
         Some(("completion", matches)) => completion::run(matches),
         Some(("version", matches)) => version::run(matches),

@@ -15,6 +15,7 @@ pub mod local;
 pub mod logging;
 pub mod options;
 pub mod parts;
+pub mod probe;
 pub mod serve;
 pub mod target;
 pub mod terminal;

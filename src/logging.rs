@@ -163,7 +163,7 @@ fn colour(level: Level) -> &'static str {
 }
 
 fn style() -> Style {
-    if std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stderr(&stream)) {
+    if is_journal(io::stderr()) {
         Style::Journal
     } else if crate::terminal::colour(&io::stderr()) && io::stderr().is_terminal() {
         Style::Terminal
@@ -172,13 +172,22 @@ fn style() -> Style {
     }
 }
 
-/// `JOURNAL_STREAM` is DEVICE:INODE of the journal's socket; the variable is inherited also where standard error
+/// `JOURNAL_STREAM` is DEVICE:INODE of the journal's socket; the variable is inherited also where the output
 /// was redirected since, so it must be compared (systemd.exec(5)).
-fn is_stderr(stream: &str) -> bool {
-    let Ok(stat) = nix::sys::stat::fstat(io::stderr().as_fd()) else {
+fn is_journal(output: impl AsFd) -> bool {
+    let Ok(stat) = nix::sys::stat::fstat(output.as_fd()) else {
         return false;
     };
-    stream == format!("{}:{}", stat.st_dev, stat.st_ino)
+    let stream = std::env::var("JOURNAL_STREAM");
+    stream.is_ok_and(|stream| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// What begins a line of this level that goes to the journal through `output`; nothing if it goes elsewhere.
+pub fn journal_prefix(output: impl AsFd, level: Level) -> String {
+    match is_journal(output) {
+        true => format!("<{}>", priority(level)),
+        false => String::new(),
+    }
 }
 
 /// Standard error without std's lock and line splitting: each buffer is one write(2).

@@ -19,6 +19,7 @@ use crate::config::{Inputs, Listen, Settings};
 use crate::exit::Exit;
 use crate::logging::{self, Role};
 use crate::{control, terminal};
+pub use generation::HEALTH;
 use generation::{Generation, Refusal};
 use tools::Tools;
 

@@ -8,10 +8,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 use tine_worker::files::Files;
 
-use crate::client::{Client, ClientError};
+use crate::client::{Address, Client, ClientError};
 use crate::config::kind::Kind;
 use crate::config::value::Value as OptionValue;
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Listen, Settings};
 use crate::exit::Exit;
 use crate::local::{Local, LocalError};
 use crate::terminal;
@@ -99,52 +99,44 @@ pub fn choose(matches: &ArgMatches, user: Option<String>) -> Result<Target, Exit
 
 /// Adds the flags that choose a running server.
 pub fn server_flags(command: Command) -> Command {
-    command
-        .arg(
-            Arg::new("url")
-                .long("url")
-                .value_name("URL")
-                .value_parser(http_url)
-                .help("Ask the server that runs at this URL"),
-        )
-        .arg(
-            Arg::new("running")
-                .long("running")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("url")
-                .help("Ask the running server that the configuration describes"),
-        )
-        .arg(
-            Arg::new("token-file")
-                .long("token-file")
-                .value_name("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .help(
-                    "File with the bearer token to send [default: the token in TINE_TOKEN, if any]",
-                ),
-        )
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("SPAN")
-                .default_value("30s")
-                .value_parser(span)
-                .help("How long to wait for each answer of the server"),
-        )
+    let running = Arg::new("running")
+        .long("running")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("url")
+        .help("Ask the running server that the configuration describes");
+    let timeout = timeout_flag("30s", "How long to wait for each answer of the server");
+    command.args([url_flag(), running, token_flag(), timeout])
 }
 
-/// An address that a running server can have.
-pub fn http_url(text: &str) -> Result<String, String> {
-    let after = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    match after {
-        Some(host) if !host.is_empty() => Ok(text.to_owned()),
-        _ => Err("expected a URL such as http://127.0.0.1:8000/mcp".to_owned()),
-    }
+/// `--url`.
+pub fn url_flag() -> Arg {
+    Arg::new("url")
+        .long("url")
+        .value_name("URL")
+        .value_parser(Address::parse)
+        .help("Ask the server that runs at this URL")
 }
 
-/// A time span of a flag, up to an hour.
+/// `--token-file`.
+pub fn token_flag() -> Arg {
+    Arg::new("token-file")
+        .long("token-file")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("File with the bearer token to send [default: the token in TINE_TOKEN, if any]")
+}
+
+/// `--timeout`.
+pub fn timeout_flag(default: &'static str, help: &'static str) -> Arg {
+    Arg::new("timeout")
+        .long("timeout")
+        .value_name("SPAN")
+        .default_value(default)
+        .value_parser(span)
+        .help(help)
+}
+
+/// A time span as every option takes it, from a millisecond to an hour; for clap.
 pub fn span(text: &str) -> Result<Duration, String> {
     let kind = Kind::Span {
         min: Duration::from_millis(1),
@@ -159,22 +151,36 @@ pub fn span(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// The configuration doesn't tell its URL, or the token can't be read.
 pub fn server(matches: &ArgMatches, settings: &Settings) -> Result<Option<Client>, TargetError> {
-    let url = match (
-        matches.get_one::<String>("url"),
+    let address = match (
+        matches.get_one::<Address>("url"),
         matches.get_flag("running"),
     ) {
-        (Some(url), _) => url.clone(),
-        (None, true) => settings.url().map_err(TargetError::Config)?,
+        (Some(address), _) => address.clone(),
+        (None, true) => running(settings).map_err(TargetError::Config)?,
         (None, false) => return Ok(None),
     };
-    client(matches, &url).map(Some)
+    client(matches, address).map(Some)
 }
 
-/// A client for this URL with the token and the timeout that the flags say.
+/// Where the server that the configuration describes is reached on this host.
+///
+/// # Errors
+/// The configuration doesn't tell: an inherited socket, or a port that is chosen at the start.
+pub fn running(settings: &Settings) -> Result<Address, ConfigError> {
+    match settings.listen() {
+        Listen::Unix { path, .. } => {
+            let at = settings.paths.first().map_or("/", String::as_str);
+            Ok(Address::unix(path, at))
+        }
+        _ => settings.url().map(Address::http),
+    }
+}
+
+/// A client for this address with the token and the timeout that the flags say.
 ///
 /// # Errors
 /// The token can't be read.
-pub fn client(matches: &ArgMatches, url: &str) -> Result<Client, TargetError> {
+pub fn client(matches: &ArgMatches, address: Address) -> Result<Client, TargetError> {
     let token = match matches.get_one::<PathBuf>("token-file") {
         Some(path) => {
             let read = std::fs::read_to_string(path);
@@ -192,7 +198,7 @@ pub fn client(matches: &ArgMatches, url: &str) -> Result<Client, TargetError> {
         .get_one::<Duration>("timeout")
         .copied()
         .unwrap_or(Duration::from_secs(30));
-    Ok(Client::new(url, token, timeout))
+    Ok(Client::new(address, token, timeout))
 }
 
 impl Target {

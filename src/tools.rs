@@ -6,6 +6,7 @@ mod difference;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
+use crate::client::Address;
 use crate::exit::Exit;
 use crate::fault::nearest;
 use crate::target::{self, Target};
@@ -35,7 +36,7 @@ pub fn command() -> Command {
             Arg::new("diff")
                 .long("diff")
                 .value_name("URL")
-                .value_parser(target::http_url)
+                .value_parser(Address::parse)
                 .conflicts_with_all(["url", "running", "tool"])
                 .help("Compare with the tools of the server at this URL"),
         )
@@ -64,8 +65,8 @@ pub fn run(matches: &ArgMatches) -> Exit {
         Ok(tools) => tools,
         Err(error) => return error.report(),
     };
-    if let Some(url) = matches.get_one::<String>("diff") {
-        return compare(matches, url, &tools);
+    if let Some(url) = matches.get_one::<Address>("diff") {
+        return compare(matches, url.clone(), &tools);
     }
     let json = matches.get_flag("json");
     let text = match matches.get_one::<String>("tool") {
@@ -104,7 +105,7 @@ fn find<'t>(tools: &'t [Value], name: &str) -> Option<&'t Value> {
     found
 }
 
-fn compare(matches: &ArgMatches, url: &str, here: &[Value]) -> Exit {
+fn compare(matches: &ArgMatches, url: Address, here: &[Value]) -> Exit {
     let there = match target::client(matches, url)
         .map(Target::Server)
         .and_then(|server| server.tools())

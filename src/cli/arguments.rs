@@ -36,7 +36,8 @@ pub fn some(command: Command, keys: &[&str]) -> Command {
     options.fold(config(command), |command, option| command.arg(flag(option)))
 }
 
-fn config(command: Command) -> Command {
+/// Adds `--config`.
+pub fn config(command: Command) -> Command {
     let help = "Configuration file [default: ./tine.toml if there is one] [env: TINE_CONFIG]";
     command.arg(
         Arg::new("config")

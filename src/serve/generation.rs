@@ -17,7 +17,7 @@ use crate::parts;
 /// Requests on one connection before it is closed: bounds what a long-lived client can pin to one worker (nginx's default).
 const KEEP_ALIVE_REQUESTS: u32 = 1000;
 /// The health of the process.
-const HEALTH: &str = "/health";
+pub const HEALTH: &str = "/health";
 
 /// Options that take effect once, when the server starts.
 const FIXED: [&str; 7] = [
