@@ -21,8 +21,10 @@ const LEGACY: &str = "2025-11-25";
 const MODERN: &str = "2026-07-28";
 /// Fields of a modern request's `_meta` begin with this.
 const META: &str = "io.modelcontextprotocol/";
-/// The largest answer that is read, in bytes.
+/// The largest answer that is read, in bytes; results may be large.
 const LONGEST_ANSWER: u64 = 64 << 20;
+/// The same for a client that only looks.
+const LONGEST_LOOK: u64 = 8 << 20;
 
 /// A server that is already running.
 pub struct Client {
@@ -31,7 +33,7 @@ pub struct Client {
     token: Option<String>,
     timeout: Duration,
     modern: bool,
-    fresh: bool,
+    looks: bool,
 }
 
 impl Client {
@@ -51,14 +53,14 @@ impl Client {
             token,
             timeout,
             modern: false,
-            fresh: false,
+            looks: false,
         }
     }
 
-    /// Every request on a connection of its own, and past any proxy of the environment: what it asks is whether this very
-    /// server takes connections.
-    pub fn fresh(mut self) -> Client {
-        self.fresh = true;
+    /// Only looks whether this very server takes connections: every request on one of its own, past any proxy of the
+    /// environment, and no long answer.
+    pub fn looking(mut self) -> Client {
+        self.looks = true;
         self
     }
 
@@ -197,14 +199,19 @@ impl Client {
             return Err(self.too_late());
         }
         let config = request.config().timeout_global(Some(left));
-        Ok(match self.fresh {
+        Ok(match self.looks {
             true => config.proxy(None).build().header("Connection", "close"),
             false => config.build(),
         })
     }
 
     fn text(&self, answer: &mut Response<Body>) -> Result<String, ClientError> {
-        let body = answer.body_mut().with_config().limit(LONGEST_ANSWER);
+        let longest = if self.looks {
+            LONGEST_LOOK
+        } else {
+            LONGEST_ANSWER
+        };
+        let body = answer.body_mut().with_config().limit(longest);
         body.read_to_string().map_err(|error| match error {
             Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
                 self.protocol("the answer is not UTF-8")

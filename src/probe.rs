@@ -180,7 +180,7 @@ fn parts(matches: &ArgMatches) -> Result<(Client, Option<Watchdog>), Exit> {
         }
     };
     let client = target::client(matches, address).map_err(|error| error.report())?;
-    let client = client.fresh();
+    let client = client.looking();
     let client = match matches.get_flag("modern") {
         true => client.modern(),
         false => client,

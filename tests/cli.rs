@@ -305,10 +305,14 @@ fn nobody_at_the_url_is_2() {
     folder
         .run(&["tools", "--running", "--config", "/dev/null", "--uds", "x"])
         .fails(64, &["--uds"]);
-    folder.write("tine.toml", "uds = \"socket\"\n");
+    folder.write("tine.toml", "port = 0\n");
     folder
         .run(&["tools", "--running"])
         .fails(78, &["give it with --url URL"]);
+    folder.write("tine.toml", "uds = \"socket\"\n");
+    folder
+        .run(&["tools", "--running"])
+        .fails(2, &["can't reach unix:", "socket|http://localhost/mcp"]);
 }
 
 /// One table for each section, as the manual shows it.

@@ -24,6 +24,8 @@ mod mcp_eras;
 mod mcp_modern;
 mod mcp_tokens;
 mod mcp_transport;
+mod probe;
+mod probe_restart;
 mod process_admission;
 mod process_change;
 mod process_control;

@@ -94,7 +94,7 @@ impl Systemctl {
             .stderr(output.try_clone().map_err(failed)?)
             .spawn()
             .map_err(failed)?;
-        let status = wait(&mut child).map_err(failed)?;
+        let status = wait(&mut child, Instant::now() + DEADLINE).map_err(failed)?;
         let status = status.ok_or(SystemctlError::TooLate)?;
         let mut bytes = Vec::new();
         output.rewind().map_err(failed)?;
@@ -115,8 +115,7 @@ fn output() -> io::Result<File> {
 }
 
 /// How it ended; `None` when it had to be killed.
-fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + DEADLINE;
+fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
@@ -126,4 +125,39 @@ fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
     child.kill()?;
     child.wait()?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_hangs_is_ended() {
+        let mut child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert_eq!(wait(&mut child, soon).unwrap(), None);
+        assert!(child.try_wait().unwrap().is_some(), "nobody is left");
+    }
+
+    #[test]
+    fn what_a_program_says_is_its_answer_or_its_excuse() {
+        let shell = Systemctl::new("/bin/sh".into());
+        let run = |line| shell.run(&["-c", line]);
+        assert_eq!(run("echo out; echo err >&2").unwrap(), "out\nerr\n");
+        let said = |line| run(line).unwrap_err().to_string();
+        assert_eq!(
+            said("echo Access denied >&2; echo more; exit 4"),
+            "systemctl failed: Access denied"
+        );
+        assert!(said("exit 3").contains("exit status: 3"));
+        let most = run("head -c 1000000 /dev/zero").unwrap();
+        assert_eq!(most.len() as u64, MOST);
+        let nowhere = Systemctl::new("/nowhere/systemctl".into()).show("a.service");
+        assert!(
+            nowhere
+                .unwrap_err()
+                .to_string()
+                .contains("can't run /nowhere/systemctl")
+        );
+    }
 }

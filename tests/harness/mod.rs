@@ -4,6 +4,7 @@
 pub mod control;
 pub mod database;
 pub mod expect;
+pub mod fake;
 pub mod http;
 pub mod installed;
 pub mod mcp;
