@@ -17,6 +17,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tine_worker::files::Files;
 
 use crate::client::{Address, Client};
+use crate::config::Settings;
 use crate::config::kind::Kind;
 use crate::config::value::Value;
 use crate::exit::Exit;
@@ -30,6 +31,9 @@ use watchdog::Watchdog;
 
 /// Tries before a probe counts as failed when a restart may follow: one lost packet must not restart a service.
 const TRIES_BEFORE_RESTART: u32 = 3;
+
+/// The options that tell where a server is.
+const PLACE: [&str; 5] = ["host", "port", "uds", "fd", "paths"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -172,8 +176,11 @@ fn parts(matches: &ArgMatches) -> Result<(Client, Option<Watchdog>), Exit> {
         // The configuration has nothing to say then, and may be wrong.
         Some(address) => address.clone(),
         None => {
-            let settings = cli::settings(matches, &Files::disk())?;
-            target::running(&settings).map_err(|error| {
+            let inputs = cli::arguments::inputs(matches);
+            // A running server needs no watchdog less because its file has a fault since, or names what only it can read.
+            let settings = Settings::part(&PLACE, &inputs, &Files::disk());
+            let address = settings.and_then(|settings| target::running(&settings));
+            address.map_err(|error| {
                 terminal::print_config_error(&error);
                 Exit::Configuration
             })?

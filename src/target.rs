@@ -1,7 +1,8 @@
 //! Where `tine call` and `tine tools` find tools: a running server, or the files that the configuration names.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -123,7 +124,7 @@ pub fn token_flag() -> Arg {
         .long("token-file")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
-        .help("File with the bearer token to send [default: the token in TINE_TOKEN, if any]")
+        .help("File with the bearer token to send [default: what TINE_TOKEN or the credential `token` says, if anything]")
 }
 
 /// `--timeout`.
@@ -182,14 +183,12 @@ pub fn running(settings: &Settings) -> Result<Address, ConfigError> {
 /// The token can't be read.
 pub fn client(matches: &ArgMatches, address: Address) -> Result<Client, TargetError> {
     let token = match matches.get_one::<PathBuf>("token-file") {
-        Some(path) => {
-            let read = std::fs::read_to_string(path);
-            Some(read.map_err(|source| TargetError::Token {
-                path: path.clone(),
-                source,
-            })?)
-        }
+        Some(path) => Some(read_token(path)?),
         None => std::env::var("TINE_TOKEN").ok(),
+    };
+    let token = match token {
+        None => credential()?,
+        token => token,
     };
     let token = token
         .map(|token| token.trim().to_owned())
@@ -199,6 +198,24 @@ pub fn client(matches: &ArgMatches, address: Address) -> Result<Client, TargetEr
         .copied()
         .unwrap_or(Duration::from_secs(30));
     Ok(Client::new(address, token, timeout))
+}
+
+/// The token that the service manager hands to this unit (systemd's `LoadCredential=token:...`), if it does.
+fn credential() -> Result<Option<String>, TargetError> {
+    let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
+        return Ok(None);
+    };
+    match read_token(&PathBuf::from(folder).join("token")) {
+        Err(TargetError::Token { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        token => token.map(Some),
+    }
+}
+
+fn read_token(path: &Path) -> Result<String, TargetError> {
+    std::fs::read_to_string(path).map_err(|source| TargetError::Token {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl Target {

@@ -160,6 +160,9 @@ fn a_server_that_asks_for_a_token() {
     let mut words = words.to_vec();
     words.extend(["--token-file", token.to_str().expect("a path")]);
     assert_ok(&probe(&words), 0);
+    let folder = token.parent().and_then(|folder| folder.to_str());
+    let credentials = [("CREDENTIALS_DIRECTORY", folder.expect("a path"))];
+    assert_ok(&Probe::start(&words[..4], &credentials).wait(), 0);
 }
 
 /// Overload is no failure: what the probe asks is answered from memory. Restarting a full pool would cost what it does.
@@ -218,6 +221,10 @@ fn a_server_on_a_unix_socket() {
     });
     let address = format!("unix:{}|http://localhost/mcp", path.display());
     assert_ok(&probe(&["--url", &address]), 1);
+    // Whatever else became of the file: all that counts is where the server is.
+    let text = fs::read_to_string(&config).expect("the file");
+    let faults = "tokens_file = \"credential:tokens\"\nwrokers = 3\n";
+    fs::write(&config, format!("{faults}{text}")).expect("written");
     let config = config.to_str().expect("a path");
     assert_ok(&probe(&["--config", config, "--modern"]), 1);
 }
@@ -409,4 +416,6 @@ fn what_cannot_be_asked_is_a_wrong_command_line_or_configuration() {
     }
     let (code, out, err) = probe(&["--config", "/nowhere/tine.toml"]);
     assert_eq!((code, out.as_str()), (78, ""), "{err}");
+    let (code, _, err) = probe(&["--config", "/dev/null", "--url", "http://127.0.0.1:1/mcp"]);
+    assert_eq!(code, 2, "{err}");
 }

@@ -22,12 +22,7 @@ const ORDERS: [&str; 2] = tine_master::VARIABLES;
 
 pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
     let mut faults = Vec::new();
-    let mut document = file(inputs, files)
-        .and_then(|path| path.map(|path| Document::read(&path, files)).transpose())
-        .unwrap_or_else(|message| {
-            faults.push(Fault::error(Origin::Nowhere, message));
-            None
-        });
+    let mut document = document(inputs, files, &mut faults);
     let text = document
         .as_ref()
         .map_or(Arc::from(""), |document| Arc::clone(&document.text));
@@ -50,7 +45,21 @@ pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
     tokens(&mut settings, inputs, files, document.as_ref(), &mut faults);
     settings.warnings = unknown_variables(inputs, &text);
     relations(&settings, document.as_ref(), &mut faults);
+    verdict(document, faults).map(|()| settings)
+}
 
+/// The configuration file, if there is one.
+fn document(inputs: &Inputs, files: &Files, faults: &mut Vec<Fault>) -> Option<Document> {
+    file(inputs, files)
+        .and_then(|path| path.map(|path| Document::read(&path, files)).transpose())
+        .unwrap_or_else(|message| {
+            faults.push(Fault::error(Origin::Nowhere, message));
+            None
+        })
+}
+
+/// All faults, those of the file first and in its order.
+fn verdict(document: Option<Document>, mut faults: Vec<Fault>) -> Result<(), ConfigError> {
     let mut all = document.map(|document| document.faults).unwrap_or_default();
     all.sort_by_key(|fault| match &fault.origin {
         Origin::File { span, .. } => span.start,
@@ -58,10 +67,28 @@ pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
     });
     all.append(&mut faults);
     if all.is_empty() {
-        Ok(settings)
+        Ok(())
     } else {
         Err(ConfigError(all))
     }
+}
+
+/// See [`Settings::part`].
+pub fn part(keys: &[&str], inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
+    let mut faults = Vec::new();
+    let mut document = document(inputs, files, &mut faults);
+    let text = document
+        .as_ref()
+        .map_or(Arc::from(""), |document| Arc::clone(&document.text));
+    let table = document
+        .as_mut()
+        .map_or_else(DeTable::new, |document| document.parse(&text));
+    let mut settings = Settings::default();
+    for option in OPTIONS.iter().filter(|option| keys.contains(&option.key)) {
+        let value = merge(option, inputs, &table, document.as_mut(), &mut faults).value;
+        (option.put)(&mut settings, value);
+    }
+    verdict(document, faults).map(|()| settings)
 }
 
 /// See [`Settings::only`].

@@ -169,6 +169,15 @@ impl Settings {
         load::only(key, inputs)
     }
 
+    /// These options alone, however wrong everything else is; the others have no value. For who needs only them, and may not
+    /// read what the server may, such as its tokens.
+    ///
+    /// # Errors
+    /// The file can't be read, or the value of one of them is wrong.
+    pub fn part(keys: &[&str], inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
+        load::part(keys, inputs, files)
+    }
+
     /// Where to listen: an inherited socket, else a unix socket, else TCP.
     pub fn listen(&self) -> Listen {
         match (self.fd, &self.uds) {
