@@ -12,6 +12,7 @@ use tine_worker::files::Files;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::{call, completion, control, probe, terminal, token, tools, version};
+use crate::{call, completion, control, install, terminal, token, tools, version};
 
 const ABOUT: &str = "A pre-fork MCP server whose tools are declared PostgreSQL queries";
 
@@ -49,6 +50,7 @@ pub fn command() -> Command {
         .subcommand(tools::command())
         .subcommand(probe::command())
         .subcommand(token::command())
+        .subcommand(install::command())
         .subcommand(completion::command())
         .subcommand(version::command())
 }
@@ -78,6 +80,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
         Some(("tools", matches)) => tools::run(matches),
         Some(("probe", matches)) => probe::run(matches),
         Some(("token", matches)) => token::run(matches),
+        Some(("install", matches)) => install::run(matches),
         Some(("completion", matches)) => completion::run(matches),
         Some(("version", matches)) => version::run(matches),
         _ => Exit::Usage,

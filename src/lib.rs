@@ -11,6 +11,7 @@ pub mod control;
 pub mod demo;
 pub mod exit;
 pub mod fault;
+pub mod install;
 pub mod local;
 pub mod logging;
 pub mod options;

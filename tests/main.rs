@@ -19,6 +19,7 @@ mod db_pooler;
 mod demo;
 mod http_corpus;
 mod http_wire;
+mod install_files;
 mod mcp_content;
 mod mcp_eras;
 mod mcp_modern;

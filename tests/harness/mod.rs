@@ -12,4 +12,5 @@ pub mod process;
 pub mod server;
 pub mod setup;
 pub mod stream;
+pub mod systemd;
 pub mod wait;
