@@ -98,6 +98,16 @@ pub fn set_level(level: &str) {
     log::set_max_level(level.parse().unwrap_or(LevelFilter::Info));
 }
 
+/// Writes a message as a line of the journal, whether or not logging has begun; false where standard error is something else.
+pub fn to_journal(level: Level, message: &str) -> bool {
+    let style = style();
+    if style == Style::Journal {
+        let (time, pid) = (jiff::Timestamp::now(), std::process::id());
+        let _ = Lines.write(line(style, time, level, role(), pid, message).as_bytes());
+    }
+    style == Style::Journal
+}
+
 /// The whole line with its end.
 fn line(
     style: Style,

@@ -1,10 +1,13 @@
-//! What is different when a person watches: colours. Everything else gets plain bytes.
+//! What is different when a person watches: colours. Everything else gets plain bytes, and the journal lines with priorities.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
+use log::Level;
+
 use crate::config::ConfigError;
-use crate::fault::Fault;
+use crate::fault::{Fault, Severity};
+use crate::logging;
 
 /// Whether text for this stream may be coloured: on a terminal that can, unless `NO_COLOR` is set (no-color.org).
 pub fn colour(stream: &impl IsTerminal) -> bool {
@@ -13,11 +16,17 @@ pub fn colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !refused && !dumb
 }
 
-/// Prints faults to standard error, a blank line after each.
+/// Prints faults to standard error: for people with the place and a blank line after each, for the journal a line each.
 pub fn print_faults<'f>(faults: impl IntoIterator<Item = &'f Fault>) {
     let coloured = colour(&io::stderr());
     for fault in faults {
-        eprintln!("{}\n", fault.render(coloured));
+        let level = match fault.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warn,
+        };
+        if !logging::to_journal(level, &fault.line()) {
+            eprintln!("{}\n", fault.render(coloured));
+        }
     }
 }
 
@@ -28,6 +37,9 @@ pub fn print_config_error(error: &ConfigError) {
 
 /// `error: ...` on standard error.
 pub fn print_error(message: impl AsRef<str>) {
+    if logging::to_journal(Level::Error, message.as_ref()) {
+        return;
+    }
     let (on, off) = if colour(&io::stderr()) {
         ("\u{1b}[1;91m", "\u{1b}[0m")
     } else {
@@ -38,6 +50,9 @@ pub fn print_error(message: impl AsRef<str>) {
 
 /// `warning: ...` on standard error.
 pub fn print_warning(message: impl AsRef<str>) {
+    if logging::to_journal(Level::Warn, message.as_ref()) {
+        return;
+    }
     let (on, off) = if colour(&io::stderr()) {
         ("\u{1b}[1;33m", "\u{1b}[0m")
     } else {

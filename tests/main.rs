@@ -39,3 +39,4 @@ mod process_stop;
 mod process_subscriptions;
 mod process_watch;
 mod swf_tools;
+mod systemd_service;

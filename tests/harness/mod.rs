@@ -7,6 +7,7 @@ pub mod expect;
 pub mod fake;
 pub mod http;
 pub mod installed;
+pub mod instance;
 pub mod mcp;
 pub mod process;
 pub mod server;
