@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tine_worker::files::Files;
 use toml::de::DeTable;
 
+use super::credential;
 use super::document::Document;
 use super::token::{Token, hash};
 use super::value::Value;
@@ -214,7 +215,8 @@ fn tokens(
     faults: &mut Vec<Fault>,
 ) {
     if let Some(path) = settings.tokens_file.clone() {
-        match Document::read(&path, files) {
+        let file = credential::file(&path, &inputs.environment);
+        match file.and_then(|path| Document::read(&path, files)) {
             Ok(mut file) => {
                 settings.tokens = tables::tokens(&mut file);
                 faults.append(&mut file.faults);

@@ -1,6 +1,7 @@
 //! The configuration: one typed [`Settings`] from defaults, `tine.toml`, the environment and flags, in rising
 //! order of strength. Every fault of every source is reported at once. Knows nothing of the processes that use it.
 
+mod credential;
 pub mod database;
 mod document;
 mod dump;

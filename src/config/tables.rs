@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tine_worker::db::Pool;
 use tine_worker::files::Files;
@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Settings;
+use super::credential;
 use super::database::{Database, Pooler, Secret};
 use super::document::Document;
 use super::kind::Kind;
@@ -62,9 +63,14 @@ pub fn databases(
                     }
                 }
                 "tls_ca" => {
-                    database.tls_ca = document
-                        .text_of(value)
-                        .map(|path| folder(document).join(path))
+                    let text = document.text_of(value);
+                    match text
+                        .map(|text| place(document, &text, environment))
+                        .transpose()
+                    {
+                        Ok(path) => database.tls_ca = path,
+                        Err(message) => document.fault(value.span(), message),
+                    }
                 }
                 "time_zone" => database.time_zone = document.text_of(value),
                 "pooler" => match value.get_ref().as_str() {
@@ -83,8 +89,17 @@ pub fn databases(
     }
 }
 
-fn folder(document: &Document) -> std::path::PathBuf {
-    document.path.parent().unwrap_or(Path::new("")).to_owned()
+/// The file that a key names: a credential, or a path that starts at the document's folder. `Err` is a fault's message.
+fn place(
+    document: &Document,
+    text: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<PathBuf, String> {
+    let path = match credential::is_credential(Path::new(text)) {
+        true => PathBuf::from(text),
+        false => document.path.parent().unwrap_or(Path::new("")).join(text),
+    };
+    credential::file(&path, environment)
 }
 
 /// The database's URL from the one key that gives it.
@@ -138,14 +153,14 @@ fn url(
                 Box::new(Fault::error(document.origin(value.span()), message))
             }),
         "url_file" => {
-            let path = folder(document).join(text);
-            files
-                .text(&path)
+            let read = |path: PathBuf| {
+                let text = files.text(&path);
+                text.map_err(|error| format!("can't read {}: {error}", path.display()))
+            };
+            place(document, &text, environment)
+                .and_then(read)
                 .map(|url| Secret::new(url.trim()))
-                .map_err(|error| {
-                    let message = format!("can't read {}: {error}", path.display());
-                    Box::new(Fault::error(document.origin(value.span()), message))
-                })
+                .map_err(|message| Box::new(Fault::error(document.origin(value.span()), message)))
         }
         _ => Ok(Secret::new(text)),
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::credential;
+
 /// A value that passed its [`super::kind::Kind`]'s check. `None` is an optional value that is not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -94,9 +96,10 @@ impl Value {
         }
     }
 
-    /// Relative paths start at `folder`.
+    /// Relative paths start at `folder`; credentials have a place of their own.
     pub fn under(self, folder: &Path) -> Value {
         match self {
+            Value::Path(path) if credential::is_credential(&path) => Value::Path(path),
             Value::Path(path) => Value::Path(folder.join(path)),
             Value::Paths(paths) => {
                 Value::Paths(paths.iter().map(|path| folder.join(path)).collect())

@@ -5,6 +5,40 @@ use crate::config::database::Pooler;
 use crate::config::token::{hash, hex};
 
 #[test]
+fn secrets_come_from_the_credentials_of_the_service() {
+    let (folder, secrets) = (Folder::new("with-credentials"), Folder::new("credentials"));
+    secrets.write("url", "postgres://bot:hunter2@swf/swf\n");
+    secrets.write(
+        "tokens",
+        &format!("[tokens.bot]\nsha256 = \"{}\"\n", hex(&hash("t"))),
+    );
+    let file = folder.write(
+        "tine.toml",
+        "tokens_file = \"credential:tokens\"\n[databases.swf]\nurl_file = \"credential:url\"\ntls_ca = \"credential:ca\"\n",
+    );
+    let load = |directory: &str| {
+        let inputs = Inputs {
+            file: Some(file.clone()),
+            environment: environment(&[("CREDENTIALS_DIRECTORY", directory)]),
+            ..Inputs::default()
+        };
+        Settings::load(&inputs, &Files::disk())
+    };
+    let settings = load(&secrets.0.display().to_string()).unwrap();
+    let [swf] = settings.databases.as_slice() else {
+        panic!("{:?}", settings.databases)
+    };
+    let url = swf.url.as_ref().unwrap().reveal();
+    assert_eq!(url, "postgres://bot:hunter2@swf/swf");
+    assert_eq!(swf.tls_ca, Some(secrets.0.join("ca")));
+    assert_eq!(settings.tokens.len(), 1);
+
+    let fault = load("").map(|_| ()).unwrap_err().to_string();
+    assert!(fault.contains("LoadCredential=tokens"), "{fault}");
+    assert!(fault.contains("tine.toml:1:15"), "{fault}");
+}
+
+#[test]
 fn databases() {
     let folder = Folder::new("databases");
     folder.write("panda.url", "postgres://bot:hunter2@panda/doma\n");
