@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests run Tine against: PostgreSQL and pgbouncer from Debian, the official conformance
+# Installs what the tests run Tine against: PostgreSQL, pgbouncer and systemd-nspawn from Debian, the official conformance
 # suite and the official MCP clients into .state/tests. Does nothing, quickly, when all of it is there.
 #
 #   tests/install.sh            what the tests need
@@ -29,6 +29,7 @@ need gcc cc
 need libc6-dev /usr/include/stdio.h
 need postgresql '/usr/lib/postgresql/*/bin/postgres'
 need pgbouncer pgbouncer
+need systemd-container systemd-nspawn
 need npm npm
 need python3-venv '/usr/lib/python3*/ensurepip/__init__.py' '/usr/lib/python3/dist-packages/ensurepip/__init__.py'
 need ca-certificates /etc/ssl/certs/ca-certificates.crt

@@ -40,3 +40,5 @@ mod process_subscriptions;
 mod process_watch;
 mod swf_tools;
 mod systemd_service;
+mod systemd_socket;
+mod systemd_watch;

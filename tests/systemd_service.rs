@@ -51,9 +51,8 @@ fn the_sandbox_is_tight() {
     ];
     let (code, text) = machine.run("systemd-analyze", &words);
     assert_eq!(code, Some(0), "{text}");
-    let user = machine
-        .run("ps", &["-o", "user=", "-p", &instance.master()])
-        .1;
+    let process = format!("/proc/{}", instance.master());
+    let (_, user) = machine.run("stat", &["--format=%U", &process]);
     assert_eq!(user.trim(), "tine");
 }
 
@@ -77,4 +76,44 @@ fn a_wrong_configuration_is_not_tried_again() {
         line.contains("did you mean `workers`?"),
         "and what to do: {line}"
     );
+}
+
+#[test]
+fn every_line_in_the_journal_is_whole_and_has_its_priority() {
+    let Some(machine) = systemd::shared() else {
+        return;
+    };
+    let instance = Instance::new(machine, "log", "");
+    instance.start();
+    instance.signal("USR1", &instance.master());
+    instance.until_logged("inflight");
+    instance.signal("KILL", &instance.workers()[0]);
+    instance.until_logged("killed by signal 9");
+    wait::until("it is replaced", || instance.workers().len() == 2);
+    machine.systemctl(&["stop", &instance.service()]);
+    let lines = machine.journal(&instance.service());
+    let lines: Vec<_> = lines
+        .iter()
+        .filter(|entry| entry.speaker == "tine")
+        .collect();
+    for line in &lines {
+        let head = ["master[", "worker ", "tine["];
+        assert!(
+            head.iter().any(|head| line.message.starts_with(head)),
+            "{line:?}"
+        );
+    }
+    for (text, priority) in [
+        ("no toolsets", 4),
+        ("the pool is ready", 6),
+        ("killed by signal 9", 3),
+        ("stopping gracefully", 6),
+    ] {
+        let line = lines.iter().find(|line| line.message.contains(text));
+        assert_eq!(
+            line.map(|line| line.priority),
+            Some(priority),
+            "{text}: {lines:#?}"
+        );
+    }
 }

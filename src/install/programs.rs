@@ -37,6 +37,8 @@ pub fn output(command: &mut Command) -> Result<Output, InstallError> {
         what,
     };
     let mut child = command
+        .env("LC_ALL", "C")
+        .env("SYSTEMD_COLORS", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

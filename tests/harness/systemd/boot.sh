@@ -9,7 +9,8 @@ set -u
 folder=$1 name=$2
 
 forget() {
-  umount "$folder/root" && umount "$folder"
+  ! mountpoint -q "$folder/root" || umount "$folder/root" || return 1
+  ! mountpoint -q "$folder" || umount "$folder" || return 1
   rmdir "$folder"
 }
 cannot() { echo "$*" >&2; forget 2>/dev/null; exit 77; }
@@ -48,12 +49,18 @@ echo "$container"
 exec >/dev/null
 
 cat
-# A mount can be busy for a moment after its last process.
-kill -KILL "$container"
+# Its first process takes all others with it (pid_namespaces(7)); until they are gone, its groups and mounts are busy.
+kill -KILL $(cat "/proc/$container/task/$container/children") "$container"
 wait
-for group in $groups; do
-  echo $$ > "${group%/*}/cgroup.procs"
-  find "$group" -depth -type d -exec rmdir {} \;
+gone() {
+  for group in $groups; do
+    echo $$ > "${group%/*}/cgroup.procs"
+    [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + || return 1
+  done
+  forget
+}
+for _ in $(seq 100); do
+  gone 2>/dev/null && break
+  sleep 0.1
 done
-forget
 rm -f "$folder.log"
