@@ -148,7 +148,7 @@ impl Machine {
         command
             .arg("--target")
             .arg(self.leader.to_string())
-            .args(["--all", "--wd=/", "--", program])
+            .args(["--all", "--wdns=/", "--", program])
             .stdin(Stdio::null());
         command
     }
