@@ -248,7 +248,7 @@ impl Request {
             programs::systemctl(&["daemon-reload"])?;
             say("reloaded systemd");
         }
-        running::follow(changed, running, &mut say)
+        running::follow(&self.layout, changed, running, &mut say)
     }
 
     fn changed(&self, changes: &[Change]) -> Changed {
@@ -310,7 +310,7 @@ impl Request {
     fn hint(&self, running: &Active) {
         for name in &self.instances {
             if self.live && !running.instances().any(|instance| instance == *name) {
-                let file = self.layout.configuration().join(format!("{name}.toml"));
+                let file = self.layout.instance(name);
                 say(&format!(
                     "next: edit {}, then systemctl enable --now tine@{name}",
                     file.display()

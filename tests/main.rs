@@ -39,6 +39,7 @@ mod process_stop;
 mod process_subscriptions;
 mod process_watch;
 mod swf_tools;
+mod systemd_change;
 mod systemd_database;
 mod systemd_install;
 mod systemd_service;

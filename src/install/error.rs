@@ -24,7 +24,11 @@ pub enum InstallError {
     /// A program of the system could not be started, or took longer than any of its own deadlines.
     Program { program: String, what: String },
     /// It ran and failed; its own words.
-    Failed { command: String, output: String },
+    Failed {
+        command: String,
+        code: Option<i32>,
+        output: String,
+    },
     /// The drop-in for `Type=notify-reload` needs a newer systemd.
     TooOld { found: u32, needed: u32 },
 }
@@ -71,7 +75,9 @@ impl fmt::Display for InstallError {
                 words.trim_end()
             ),
             InstallError::Program { program, what } => write!(f, "{program} {what}"),
-            InstallError::Failed { command, output } => {
+            InstallError::Failed {
+                command, output, ..
+            } => {
                 write!(f, "{command} failed:\n{}", output.trim_end())
             }
             InstallError::TooOld { found, needed } => write!(

@@ -93,6 +93,11 @@ impl Layout {
         self.place("/etc/tine")
     }
 
+    /// The configuration of an instance.
+    pub fn instance(&self, name: &str) -> PathBuf {
+        self.configuration().join(format!("{name}.toml"))
+    }
+
     /// The list of users for systemd-sysusers(8).
     pub fn sysusers(&self) -> PathBuf {
         self.below_prefix("lib/sysusers.d/tine.conf")
@@ -150,7 +155,7 @@ impl Layout {
             mode: 0o640,
             grouped: true,
             ..file(
-                self.configuration().join(format!("{name}.toml")),
+                self.instance(name),
                 Kind::Configuration,
                 &INSTANCE.replace("INSTANCE", name),
             )

@@ -22,6 +22,7 @@ pub fn run(command: &mut Command) -> Result<String, InstallError> {
     }
     Err(InstallError::Failed {
         command: words(command),
+        code: output.status.code(),
         output: printed(&output),
     })
 }

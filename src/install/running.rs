@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use super::error::InstallError;
-use super::programs::systemctl;
+use super::layout::Layout;
+use super::programs::{self, systemctl};
+use crate::exit::Exit;
 
 /// What an installation changed that systemd and running instances must follow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,11 +43,10 @@ impl Active {
         })
     }
 
-    /// `swf` of `tine@swf.service`.
+    /// The instances' names.
     pub fn instances(&self) -> impl Iterator<Item = String> {
         let units = self.services.iter().chain(&self.sockets);
-        let instances = units.filter_map(|unit| unit.split_once('@')?.1.rsplit_once('.'));
-        instances.map(|(instance, _)| instance.to_owned())
+        units.filter_map(|unit| instance(unit)).map(str::to_owned)
     }
 
     fn all(&self) -> Vec<&str> {
@@ -55,6 +57,12 @@ impl Active {
             .chain(&self.services);
         units.map(String::as_str).collect()
     }
+}
+
+/// `swf` of `tine@swf.service`.
+fn instance(unit: &str) -> Option<&str> {
+    let (instance, _) = unit.split_once('@')?.1.rsplit_once('.')?;
+    Some(instance)
 }
 
 fn active(pattern: &str) -> Result<Vec<String>, InstallError> {
@@ -73,11 +81,13 @@ fn active(pattern: &str) -> Result<Vec<String>, InstallError> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Brings what was active to what is in place now; `report` hears of each.
+/// Brings what was active to what is in place now; `report` hears of each. A new program takes over in place, without a lost
+/// request; a new unit needs a restart.
 ///
 /// # Errors
-/// A unit doesn't come back; those before it have followed.
+/// A unit doesn't come back, or refuses; those before it have followed.
 pub fn follow(
+    layout: &Layout,
     changed: Changed,
     running: &Active,
     report: &mut dyn FnMut(&str),
@@ -88,10 +98,12 @@ pub fn follow(
             report(&format!("restarted {unit}"));
         }
     }
-    if changed.service || changed.program {
-        for unit in &running.services {
+    for unit in &running.services {
+        if changed.service || (changed.program && !upgrade(layout, unit)?) {
             systemctl(&["restart", unit])?;
             report(&format!("restarted {unit}"));
+        } else if changed.program {
+            report(&format!("upgraded {unit} in place"));
         }
     }
     if changed.socket {
@@ -104,6 +116,20 @@ pub fn follow(
         }
     }
     Ok(())
+}
+
+/// Lets a running instance become the program that is in place now; false when it takes no such orders.
+fn upgrade(layout: &Layout, unit: &str) -> Result<bool, InstallError> {
+    let mut command = Command::new(layout.place(layout.program()));
+    command.arg("upgrade").arg("--config");
+    command.arg(layout.instance(instance(unit).unwrap_or_default()));
+    match programs::run(&mut command) {
+        Ok(_) => Ok(true),
+        Err(InstallError::Failed { code, .. }) if code == Some(Exit::Unreachable.code().into()) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Instances that start with the machine: their links in the folders that `systemctl enable` writes to.
