@@ -219,28 +219,40 @@ impl Request {
         Ok(Exit::Clean)
     }
 
-    /// Changes the files, and lets systemd and what runs follow. When one of them can't, everything is put back, and they follow that.
+    /// Changes the files, and lets systemd and what runs follow. When one of them can't, everything is put back, and those that have
+    /// followed follow that.
     fn carry_out(&self, changes: &[Change], running: &Active) -> Result<(), InstallError> {
         let changed = self.changed(changes);
         let mut transaction = Transaction::new(self.group());
+        let mut touched = None;
         let applied = changes
             .iter()
             .try_for_each(|change| transaction.apply(change));
-        let followed = applied.is_ok();
-        let Err(error) = applied.and_then(|()| self.follow(changed, running)) else {
+        let Err(error) =
+            applied.and_then(|()| self.follow(changed, running, touched.insert(Vec::new())))
+        else {
             transaction.commit();
             return Ok(());
         };
         for error in transaction.roll_back() {
             terminal::print_error(error.to_string());
         }
-        if followed && let Err(error) = self.follow(changed, running) {
-            terminal::print_error(format!("while everything was put back: {error}"));
+        if let Some(touched) = touched {
+            say("everything is put back");
+            let running = running.only(&touched);
+            if let Err(error) = self.follow(changed, &running, &mut Vec::new()) {
+                terminal::print_error(format!("while everything was put back: {error}"));
+            }
         }
         Err(error)
     }
 
-    fn follow(&self, changed: Changed, running: &Active) -> Result<(), InstallError> {
+    fn follow(
+        &self,
+        changed: Changed,
+        running: &Active,
+        touched: &mut Vec<String>,
+    ) -> Result<(), InstallError> {
         if !self.live {
             return Ok(());
         }
@@ -248,7 +260,7 @@ impl Request {
             programs::systemctl(&["daemon-reload"])?;
             say("reloaded systemd");
         }
-        running::follow(&self.layout, changed, running, &mut say)
+        running::follow(&self.layout, changed, running, touched, &mut say)
     }
 
     fn changed(&self, changes: &[Change]) -> Changed {

@@ -222,6 +222,19 @@ fn a_folder_in_the_way_is_named() {
 }
 
 #[test]
+fn a_unit_of_the_operators_that_hides_ours_is_named() {
+    let root = Root::new();
+    root.write("etc/systemd/system/tine@.service", "# the operator's\n");
+    let (code, _, err) = root.install(&[]);
+    assert_eq!(code, Some(0), "{err}");
+    let hides = format!(
+        "{} hides",
+        root.path("etc/systemd/system/tine@.service").display()
+    );
+    assert!(err.contains(&hides), "{err}");
+}
+
+#[test]
 fn another_prefix_moves_program_and_units() {
     let root = Root::new();
     let (code, _, err) = root.install(&["--prefix", "/opt/tine", "--notify-reload"]);

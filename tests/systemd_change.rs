@@ -33,10 +33,7 @@ fn a_reload_is_taken_or_refused_and_systemctl_says_which() {
     assert_eq!(code, Some(1), "{text}");
     assert!(instance.is_active(), "and serves on");
     assert_eq!(instance.health()["limit_concurrency"], 7);
-    let (priority, line) = instance
-        .logged("limit_concurrency")
-        .or_else(|| instance.logged("reload.toml:3"))
-        .expect("the reason");
+    let (priority, line) = instance.logged("reload.toml:3").expect("the reason");
     assert_eq!(priority, 3, "{line}");
     let status = instance.property("StatusText");
     assert!(status.contains("reload.toml:3"), "{status}");
@@ -98,6 +95,8 @@ fn a_new_program_takes_over_in_place_or_not_at_all() {
     let (code, text) = machine.install(&[]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("wrokers"), "{text}");
+    assert!(text.contains("everything is put back"), "{text}");
+    assert!(!text.contains("while everything"), "{text}");
     assert_eq!(
         fs::metadata(machine.path(PROGRAM))
             .expect("a program")

@@ -49,6 +49,19 @@ impl Active {
         units.filter_map(|unit| instance(unit)).map(str::to_owned)
     }
 
+    /// Only these of them.
+    pub fn only(&self, units: &[String]) -> Active {
+        let among = |list: &Vec<String>| {
+            let list = list.iter().filter(|unit| units.contains(unit));
+            list.cloned().collect()
+        };
+        Active {
+            services: among(&self.services),
+            sockets: among(&self.sockets),
+            timers: among(&self.timers),
+        }
+    }
+
     fn all(&self) -> Vec<&str> {
         let units = self
             .timers
@@ -81,8 +94,8 @@ fn active(pattern: &str) -> Result<Vec<String>, InstallError> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Brings what was active to what is in place now; `report` hears of each. A new program takes over in place, without a lost
-/// request; a new unit needs a restart.
+/// Brings what was active to what is in place now; `report` hears of each, and `touched` names those that must follow again if the
+/// installation is taken back. A new program takes over in place, without a lost request; a new unit needs a restart.
 ///
 /// # Errors
 /// A unit doesn't come back, or refuses; those before it have followed.
@@ -90,19 +103,23 @@ pub fn follow(
     layout: &Layout,
     changed: Changed,
     running: &Active,
+    touched: &mut Vec<String>,
     report: &mut dyn FnMut(&str),
 ) -> Result<(), InstallError> {
     if changed.timer {
         for unit in &running.timers {
+            touched.push(unit.clone());
             systemctl(&["restart", unit])?;
             report(&format!("restarted {unit}"));
         }
     }
     for unit in &running.services {
         if changed.service || (changed.program && !upgrade(layout, unit)?) {
+            touched.push(unit.clone());
             systemctl(&["restart", unit])?;
             report(&format!("restarted {unit}"));
         } else if changed.program {
+            touched.push(unit.clone());
             report(&format!("upgraded {unit} in place"));
         }
     }
