@@ -121,7 +121,10 @@ struct Request {
 
 impl Request {
     fn new(matches: &ArgMatches) -> Request {
-        let folder = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+        let folder = |name: &str| {
+            let folder = matches.get_one::<PathBuf>(name)?;
+            Some(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()))
+        };
         let root = folder("root");
         let real = root.is_none();
         let instances = matches.get_many::<String>("instances");
@@ -334,5 +337,8 @@ impl Request {
 
 /// A reader that has left changes nothing about the installation.
 fn say(text: &str) {
-    let _ = terminal::print(&format!("{}\n", text.trim_end()));
+    let text = text.trim_end();
+    if !text.is_empty() {
+        let _ = terminal::print(&format!("{text}\n"));
+    }
 }

@@ -222,6 +222,18 @@ fn a_folder_in_the_way_is_named() {
 }
 
 #[test]
+fn the_folder_may_be_relative_and_new() {
+    let root = Root::new();
+    let output = Command::new(env!("CARGO_BIN_EXE_tine"))
+        .args(["install", "--root", "build/root", "--prefix", "/usr"])
+        .current_dir(&root.0)
+        .output()
+        .expect("tine runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(root.path("build/root/usr/bin/tine").exists());
+}
+
+#[test]
 fn a_unit_of_the_operators_that_hides_ours_is_named() {
     let root = Root::new();
     root.write("etc/systemd/system/tine@.service", "# the operator's\n");
