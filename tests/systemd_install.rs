@@ -8,6 +8,7 @@ use crate::harness::systemd::{self, Machine};
 use crate::harness::wait;
 
 const SERVICE: &str = "/usr/local/lib/systemd/system/tine@.service";
+const TIMER: &str = "/usr/local/lib/systemd/system/tine-watchdog@.timer";
 const PROGRAM: &str = "/usr/local/bin/tine";
 
 #[test]
@@ -37,7 +38,7 @@ fn installed_and_started(machine: &Machine) {
     assert_eq!(owner("/etc/tine").trim(), "root:tine 750");
     assert_eq!(owner("/etc/tine/swf.toml").trim(), "root:tine 640");
     assert_eq!(owner(PROGRAM).trim(), "root:root 755");
-    machine.systemctl(&["enable", "--now", "tine@swf"]);
+    machine.systemctl(&["enable", "--now", "tine@swf", "tine-watchdog@swf.timer"]);
     assert_eq!(machine.property("tine@swf", "ActiveState"), "active");
 }
 
@@ -55,6 +56,8 @@ fn units_that_changed_are_followed(machine: &Machine) {
     let unit = machine.read(SERVICE);
     machine.write(SERVICE, unit.replace("RestartSec=1", "RestartSec=7"));
     machine.systemctl(&["daemon-reload"]);
+    let timer = machine.read(TIMER);
+    machine.write(TIMER, timer.replace("AccuracySec=1s", "AccuracySec=2s"));
     let (code, text) = machine.install(&["--dry-run"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("-RestartSec=7\n+RestartSec=1"), "{text}");
@@ -62,6 +65,7 @@ fn units_that_changed_are_followed(machine: &Machine) {
     let (code, text) = machine.install(&[]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("restarted tine@swf.service"), "{text}");
+    assert!(text.contains("restarted tine-watchdog@swf.timer"), "{text}");
     assert_eq!(machine.property("tine@swf", "RestartUSec"), "1s");
     assert_ne!(machine.property("tine@swf", "MainPID"), before);
 }
@@ -99,7 +103,10 @@ fn removed(machine: &Machine) {
     machine.systemctl(&["enable", "tine@swf.socket"]);
     let (code, text) = machine.install(&["--uninstall"]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("stop: tine@swf.service"), "{text}");
+    assert!(
+        text.contains("stop: tine-watchdog@swf.timer tine@swf.service"),
+        "{text}"
+    );
     let (_, state) = machine.run("systemctl", &["is-active", "tine@swf"]);
     assert_eq!(state.trim(), "inactive");
     let (_, links) = machine.run("find", &["/etc/systemd/system", "-name", "tine*"]);

@@ -80,3 +80,82 @@ fn a_killed_master_leaves_nobody_and_comes_back() {
     assert_eq!(instance.health()["crashes"], 0, "a new pool");
     assert_eq!(instance.processes().len(), 3);
 }
+
+/// Probes every second instead of every half minute, and the first failure counts.
+fn watched(instance: &Instance) -> String {
+    let (machine, name) = (instance.machine, &instance.name);
+    let folder = "/etc/systemd/system";
+    machine.write(
+        &format!("{folder}/tine-watchdog@{name}.service.d/test.conf"),
+        format!(
+            "[Service]\nExecStart=\nExecStart=/usr/local/bin/tine probe --config /etc/tine/{name}.toml \
+             --restart tine@{name}.service --tries 1 --settle 1s\n"
+        ),
+    );
+    machine.write(
+        &format!("{folder}/tine-watchdog@{name}.timer.d/test.conf"),
+        "[Timer]\nOnActiveSec=\nOnUnitInactiveSec=\nOnActiveSec=1s\nOnUnitInactiveSec=1s\nRandomizedDelaySec=0\n",
+    );
+    machine.systemctl(&["daemon-reload"]);
+    machine.systemctl(&["start", &format!("tine-watchdog@{name}.timer")]);
+    format!("tine-watchdog@{name}.service")
+}
+
+#[test]
+fn the_timer_starts_a_service_that_was_stopped_unless_nobody_wants_it() {
+    let Some(machine) = systemd::shared() else {
+        return;
+    };
+    // A tool to be listed; its database is never asked.
+    machine.write(
+        "/etc/tine/timed/one.sql",
+        "/*+++\ndescription = \"One.\"\n+++*/\nSELECT 1 AS one\n",
+    );
+    // The configuration of a server with secrets is read by the probe too.
+    machine.write("/etc/credstore/tine.timed.tokens", "");
+    let instance = Instance::new(
+        machine,
+        "timed",
+        "toolsets = [\"timed\"]\ntokens_file = \"credential:tokens\"\n\
+         [databases.main]\nurl = \"postgres://nobody@127.0.0.1:1/none\"\n",
+    );
+    let service = instance.service();
+    machine.systemctl(&["enable", "--now", &service]);
+    let probe = watched(&instance);
+    let probes = || {
+        let entries = machine.journal(&probe);
+        entries
+            .iter()
+            .filter(|entry| entry.message.contains("MCP watchdog"))
+            .count()
+    };
+    let probed = |state: &str| {
+        let last = machine.property(&probe, "InvocationID");
+        wait::until("another probe", || {
+            machine.property(&probe, "InvocationID") != last
+                && machine.property(&probe, "ActiveState") == state
+        });
+    };
+    let master = instance.master();
+    probed("inactive");
+    probed("inactive");
+    assert_eq!(
+        (instance.master(), probes()),
+        (master, 0),
+        "healthy, and silent"
+    );
+
+    machine.systemctl(&["stop", &service]);
+    wait::until("the watchdog has started it", || instance.is_active());
+    instance.health();
+
+    machine.systemctl(&["disable", "--now", &service]);
+    wait::until("a probe that leaves it alone", || {
+        let entries = machine.journal(&probe);
+        entries
+            .iter()
+            .any(|entry| entry.message.contains("stopped and disabled"))
+    });
+    assert_eq!(instance.property("ActiveState"), "inactive");
+    machine.systemctl(&["stop", &format!("tine-watchdog@{}.timer", instance.name)]);
+}

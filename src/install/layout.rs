@@ -17,6 +17,14 @@ pub const NOTIFY_RELOAD_SINCE: u32 = 253;
 const UNITS: &[(&str, &str)] = &[
     ("tine@.service", include_str!("../../systemd/tine@.service")),
     ("tine@.socket", include_str!("../../systemd/tine@.socket")),
+    (
+        "tine-watchdog@.service",
+        include_str!("../../systemd/tine-watchdog@.service"),
+    ),
+    (
+        "tine-watchdog@.timer",
+        include_str!("../../systemd/tine-watchdog@.timer"),
+    ),
 ];
 const NOTIFY_RELOAD: (&str, &str) = (
     "tine@.service.d/notify-reload.conf",
