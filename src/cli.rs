@@ -11,8 +11,7 @@ use tine_worker::files::Files;
 
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::{call, completion, control, probe, terminal, token, tools, version};
-use crate::{call, completion, control, install, terminal, token, tools, version};
+use crate::{call, completion, control, install, probe, terminal, token, tools, version};
 
 const ABOUT: &str = "A pre-fork MCP server whose tools are declared PostgreSQL queries";
 
