@@ -31,6 +31,7 @@ mod process_admission;
 mod process_change;
 mod process_control;
 mod process_database;
+mod process_hammer;
 mod process_hangups;
 mod process_hygiene;
 mod process_recycle;

@@ -99,41 +99,6 @@ fn a_pool_that_was_suspended_loses_nobody() {
     }
 }
 
-#[test]
-fn a_pool_that_loses_a_worker_five_times_a_second_recovers() {
-    let server = Setup::bare().start();
-    let mut served_before = 0;
-    let mut killed = 0;
-    for round in 0..50 {
-        // The request may meet the worker that was just killed.
-        if let Ok(mut client) = Connection::try_open(server.address())
-            && client
-                .try_send(
-                    format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", server.address())
-                        .as_bytes(),
-                )
-                .is_ok()
-            && let Ok(answer) = client.try_response()
-        {
-            let served = answer.json()["totals"]["served"].as_u64().expect("a total");
-            assert!(served >= served_before, "{served} after {served_before}");
-            served_before = served;
-        }
-        let children = process::children(server.pid());
-        if let Some(&victim) = children.get(round % children.len().max(1)) {
-            // It may have gone by itself, if it was the one killed before.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), Signal::SIGKILL);
-            killed += 1;
-        }
-        thread::sleep(Duration::from_millis(200));
-    }
-    assert!(killed > 20, "{killed} workers were there to be killed");
-    server.until_all_serve();
-    for _ in 0..50 {
-        assert_eq!(ping(&server), 200);
-    }
-}
-
 /// Too few descriptors for a worker to come up: whatever the limit is, the server serves or says why it cannot, and leaves nothing.
 #[test]
 fn a_pool_that_cannot_start_gives_up_with_75() {
@@ -205,19 +170,4 @@ fn usr1_writes_the_scoreboard_to_the_log() {
         pids.iter().all(|pid| new.contains(&pid.to_string()))
     });
     assert_eq!(http::get(server.address(), "/health").status, 200);
-}
-
-#[test]
-fn a_worker_is_replaced_after_its_number_of_requests_and_no_request_is_lost() {
-    let server = Setup::bare()
-        .workers(2)
-        .option("limit_max_requests = 20")
-        .start();
-    let first = server.worker_pids();
-    for _ in 0..200 {
-        assert_eq!(ping(&server), 200);
-    }
-    wait::until("both first workers are replaced", || {
-        server.worker_pids().iter().all(|pid| !first.contains(pid))
-    });
 }

@@ -1,8 +1,8 @@
 //! How soon a place is filled again after a death, and when the pool gives up.
 //!
-//! Pure numbers; knows neither processes nor clocks. The spacing is s6's idea (a service that dies at once must not spin),
-//! the distinction by how far a worker got is Apache's (a child that never was healthy says something else than one that
-//! served).
+//! Pure numbers; knows neither processes nor clocks. The spacing is s6's idea: starts are kept apart, so that a service that dies
+//! at once does not spin, and one that has lived for longer than the gap is started again without a pause. The distinction by
+//! how far a worker got is Apache's (a child that never was healthy says something else than one that served).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,8 +10,6 @@ use std::time::Duration;
 /// Time since an arbitrary start, from the monotonic clock.
 pub type Time = Duration;
 
-/// A worker that was ready for so long is taken for sound: its death is an accident, not a pattern.
-const SOUND: Duration = Duration::from_secs(10);
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 /// A worker that became ready does serve, if shortly; keeping its place empty for long would cost more than the forks.
@@ -39,17 +37,14 @@ impl Backoff {
         jitter: &mut Jitter,
     ) -> Duration {
         let delay = match ready_for {
-            Some(served) if served >= SOUND => {
-                self.failures = 0;
-                Duration::ZERO
-            }
-            Some(_) => {
-                let delay = match self.failures.checked_sub(1) {
-                    None => Duration::ZERO,
-                    Some(exponent) => spacing(exponent, jitter).min(LONGEST_DELAY_IF_READY),
+            Some(served) => {
+                let apart = spacing(self.failures, jitter).min(LONGEST_DELAY_IF_READY);
+                self.failures = if served < apart {
+                    self.failures.saturating_add(1)
+                } else {
+                    0
                 };
-                self.failures = self.failures.saturating_add(1);
-                delay
+                apart.saturating_sub(served)
             }
             None => {
                 let delay = spacing(self.failures, jitter);
@@ -152,30 +147,40 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_worker_is_replaced_at_once_and_clears_the_record() {
+    fn a_worker_that_has_lived_is_replaced_at_once_and_clears_the_record() {
         let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(1));
         for _ in 0..6 {
             backoff.failed(S, None, &mut jitter);
         }
-        assert_eq!(
-            backoff.failed(20 * S, Some(SOUND), &mut jitter),
-            Duration::ZERO
-        );
+        assert_eq!(backoff.failed(20 * S, Some(S), &mut jitter), Duration::ZERO);
         assert_eq!(backoff.not_before(), 20 * S);
         assert!(backoff.failed(21 * S, None, &mut jitter) < Duration::from_millis(121));
     }
 
     #[test]
-    fn a_short_lived_worker_is_replaced_at_once_the_first_time_only() {
+    fn a_pool_that_loses_a_worker_every_200_ms_is_whole_again_at_once() {
         let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(1));
-        assert_eq!(backoff.failed(S, Some(S), &mut jitter), Duration::ZERO);
-        let second = backoff.failed(S, Some(S), &mut jitter);
-        assert!(
-            second >= Duration::from_millis(79) && second <= Duration::from_millis(121),
-            "{second:?}"
-        );
-        for _ in 0..100 {
-            assert!(backoff.failed(S, Some(S), &mut jitter) <= LONGEST_DELAY_IF_READY);
+        for kill in 1..50 {
+            let served = Duration::from_millis(195);
+            assert_eq!(
+                backoff.failed(kill * S, Some(served), &mut jitter),
+                Duration::ZERO
+            );
+        }
+    }
+
+    #[test]
+    fn workers_that_die_as_soon_as_they_are_ready_are_spaced_up_to_a_second() {
+        for seed in 0..200 {
+            let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(seed));
+            let served = Duration::from_millis(5);
+            for expected in [0.1, 0.2, 0.4, 0.8, 1.0, 1.0] {
+                let apart = (backoff.failed(S, Some(served), &mut jitter) + served).as_secs_f64();
+                assert!(
+                    apart >= expected * 0.799 && apart <= (expected * 1.201).min(1.0),
+                    "{apart} for {expected}"
+                );
+            }
         }
     }
 

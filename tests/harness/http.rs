@@ -62,6 +62,8 @@ pub struct Connection {
     stream: Stream,
     /// What was read but not yet used.
     unread: Vec<u8>,
+    /// A head was read whose body was not.
+    within: bool,
 }
 
 impl Connection {
@@ -77,6 +79,7 @@ impl Connection {
         Ok(Connection {
             stream: Stream::Tcp(stream),
             unread: Vec::new(),
+            within: false,
         })
     }
 
@@ -88,6 +91,7 @@ impl Connection {
         Connection {
             stream: Stream::Unix(stream),
             unread: Vec::new(),
+            within: false,
         }
     }
 
@@ -121,6 +125,7 @@ impl Connection {
         Connection {
             stream: stream.expect("a second handle"),
             unread: Vec::new(),
+            within: false,
         }
     }
 
@@ -146,9 +151,11 @@ impl Connection {
         loop {
             let mut response = self.head()?;
             if response.status >= 200 {
+                self.within = true;
                 if method != "HEAD" {
                     response.body = self.body(&response)?;
                 }
+                self.within = false;
                 return Ok(response);
             }
         }
@@ -274,6 +281,32 @@ impl Connection {
         );
         self.set_read_timeout(wait::LIMIT);
         silent && self.unread.is_empty()
+    }
+
+    /// Whether the server has closed its side, as far as can be seen at this moment. An error is a reset.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        self.set_nonblocking(true);
+        let more = self.more();
+        self.set_nonblocking(false);
+        match more {
+            Err(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(fault) => Err(fault),
+            Ok(()) => Ok(false),
+        }
+    }
+
+    /// Whether part of an answer has arrived, and not all of it.
+    pub fn is_within_answer(&self) -> bool {
+        self.within || !self.unread.is_empty()
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.set_nonblocking(nonblocking),
+            Stream::Unix(stream) => stream.set_nonblocking(nonblocking),
+        }
+        .expect("blocking mode");
     }
 
     fn more(&mut self) -> io::Result<()> {

@@ -5,6 +5,7 @@ pub mod control;
 pub mod database;
 pub mod expect;
 pub mod fake;
+pub mod hammer;
 pub mod http;
 pub mod installed;
 pub mod instance;

@@ -1,0 +1,189 @@
+//! Workers come and go under a load that notices every lost answer: see `harness::hammer` for what counts as lost.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::{Map, Value, json};
+
+use crate::harness::database::Database;
+use crate::harness::hammer::{self, Hammer, How, Loss};
+use crate::harness::http::Connection;
+use crate::harness::process;
+use crate::harness::server::{Server, kill_pid};
+use crate::harness::wait;
+
+fn until_serving(server: &Server, workers: usize) {
+    wait::until("that many workers serve", || {
+        let all = server.workers();
+        all.len() == workers && all.iter().all(|worker| worker.phase != "draining")
+    });
+}
+
+#[test]
+fn nothing_is_lost_while_workers_are_replaced_every_twenty_requests() {
+    let database = Database::with(hammer::SCHEMA);
+    let server = hammer::setup(&database, 1)
+        .option("limit_max_requests = 20")
+        .option("limit_max_requests_jitter = 10")
+        .start();
+    let first = server.worker_pids();
+    let hammer = Hammer::start(server.address(), 1);
+    hammer.until_answered(4000);
+    let tally = hammer.stop();
+    tally.assert_nothing_lost();
+    tally.assert_recorded_once(&database);
+    assert!(server.worker_pids().iter().all(|pid| !first.contains(pid)));
+    assert_eq!(server.health()["crashes"], 0);
+}
+
+#[test]
+fn nothing_is_lost_while_the_pool_grows_and_shrinks() {
+    let database = Database::with(hammer::SCHEMA);
+    let server = hammer::setup(&database, 1).workers(2).start();
+    let hammer = Hammer::start(server.address(), 1);
+    for _ in 0..5 {
+        for workers in [3, 4] {
+            server.signal(Signal::SIGTTIN);
+            until_serving(&server, workers);
+            hammer.until_answered(100);
+        }
+        for workers in [3, 2] {
+            server.signal(Signal::SIGTTOU);
+            until_serving(&server, workers);
+            hammer.until_answered(100);
+        }
+    }
+    let tally = hammer.stop();
+    tally.assert_nothing_lost();
+    tally.assert_recorded_once(&database);
+}
+
+#[test]
+fn nothing_is_lost_while_workers_are_told_to_drain_by_hand() {
+    let database = Database::with(hammer::SCHEMA);
+    let server = hammer::setup(&database, 1).start();
+    let hammer = Hammer::start(server.address(), 1);
+    for round in 0..12 {
+        let victim = server.workers()[round % 4].pid;
+        kill_pid(victim, Signal::SIGTERM);
+        wait::until("its successor serves", || {
+            let workers = server.workers();
+            workers.len() == 4 && workers.iter().all(|worker| worker.pid != victim)
+        });
+        hammer.until_answered(50);
+    }
+    let tally = hammer.stop();
+    tally.assert_nothing_lost();
+    tally.assert_recorded_once(&database);
+}
+
+/// From the order to kill a process until its parent has seen it dead.
+struct Kill {
+    ordered: Instant,
+    gone: Instant,
+}
+
+impl Kill {
+    fn of(pid: i32) -> Kill {
+        let ordered = Instant::now();
+        kill_pid(pid, Signal::SIGKILL);
+        wait::until("the killed worker is reaped", || !process::exists(pid));
+        Kill {
+            ordered,
+            gone: Instant::now(),
+        }
+    }
+
+    /// Whether the request was under way while the process died.
+    fn explains(&self, loss: &Loss) -> bool {
+        loss.sent <= self.gone && self.ordered <= loss.noticed
+    }
+}
+
+/// Looks at the counters until told to stop; how often it could. None of them may ever fall.
+fn watch_counters(address: SocketAddr, stop: &AtomicBool) -> u64 {
+    let mut highest = Map::new();
+    let mut looks = 0;
+    while !stop.load(SeqCst) {
+        // The request may meet the worker that was just killed.
+        let Some(health) = try_health(address) else {
+            continue;
+        };
+        looks += 1;
+        for (name, count) in health["totals"].as_object().expect("totals") {
+            let before = highest.insert(name.clone(), count.clone());
+            let before = before.and_then(|count| count.as_u64());
+            assert!(before <= count.as_u64(), "{name}: {count} after {before:?}");
+        }
+    }
+    looks
+}
+
+fn try_health(address: SocketAddr) -> Option<Value> {
+    let mut client = Connection::try_open(address).ok()?;
+    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    client.try_send(request.as_bytes()).ok()?;
+    Some(client.try_response().ok()?.json())
+}
+
+/// What a client sees of a killed process is what the kernel makes of its sockets: a FIN, or a reset where bytes were not read yet.
+/// Whichever it is, the connection ends at once, and no half of an answer can pass for a whole one.
+#[test]
+fn a_worker_killed_five_times_a_second_costs_its_requests_in_flight_and_no_more() {
+    const PACE: Duration = Duration::from_millis(200);
+    let database = Database::with(hammer::SCHEMA);
+    let server = hammer::setup(&database, 1).start();
+    let address = server.address();
+    let stop = Arc::new(AtomicBool::new(false));
+    let counters = {
+        let stop = Arc::clone(&stop);
+        thread::spawn(move || watch_counters(address, &stop))
+    };
+    let hammer = Hammer::start(address, 1);
+    let mut kills = Vec::new();
+    for round in 0..50 {
+        let children = process::children(server.pid());
+        if let Some(&victim) = children.get(round % children.len().max(1)) {
+            kills.push(Kill::of(victim));
+        }
+        let next = kills.last().map_or_else(Instant::now, |kill| kill.ordered) + PACE;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    let tally = hammer.stop();
+    stop.store(true, SeqCst);
+    assert!(counters.join().expect("no counter falls") > 0);
+    assert!(
+        kills.len() > 40,
+        "{} workers were there to be killed",
+        kills.len()
+    );
+
+    tally.assert_nothing_wrong();
+    tally.assert_recorded_once(&database);
+    assert!(tally.answered > 1000, "{}", tally.answered);
+    for loss in &tally.lost {
+        assert!(
+            matches!(loss.how, How::Closed | How::Reset | How::Cut),
+            "{loss}"
+        );
+        assert!(
+            kills.iter().any(|kill| kill.explains(loss)),
+            "nobody was killed meanwhile: {loss}"
+        );
+    }
+    server.until_all_serve();
+    assert_eq!(server.health()["crashes"], json!(kills.len()));
+    let hammer = Hammer::start(server.address(), 1);
+    hammer.until_answered(200);
+    hammer.stop().assert_nothing_wrong();
+    eprintln!(
+        "KILL {} kills, {} answered, lost {:?}",
+        kills.len(),
+        tally.answered,
+        tally.lost.iter().map(|l| l.how).collect::<Vec<_>>()
+    );
+}
