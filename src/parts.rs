@@ -99,6 +99,8 @@ pub fn database(
     let defaults = db::Options::default();
     let options = db::Options {
         connections: database.connections,
+        // All calls that a worker admits, and those that it runs above its limit, at most once more as many.
+        queue: 2 * usize::try_from(settings.limit_concurrency).unwrap_or(usize::MAX / 2),
         pooler: database.pooler == Pooler::Transaction,
         time_zone: database
             .time_zone

@@ -4,6 +4,7 @@
 #
 #   tests/install.sh            what the tests need
 #   tests/install.sh benches    what benches/run needs as well
+#   tests/install.sh overload   what benches/overload needs as well
 set -eu
 cd "$(dirname "$0")/.."
 cache=$PWD/.state/tests
@@ -33,10 +34,10 @@ need systemd-container systemd-nspawn
 need npm npm
 need python3-venv '/usr/lib/python3*/ensurepip/__init__.py' '/usr/lib/python3/dist-packages/ensurepip/__init__.py'
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
-if [ "${1-}" = benches ]; then
-  need nginx-light nginx
-  need wrk wrk
-fi
+case ${1-} in
+  benches) need nginx-light nginx; need wrk wrk ;;
+  overload) need wrk wrk ;;
+esac
 
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null || fail "these Debian packages are missing, and there is no apt-get to get them:$missing"

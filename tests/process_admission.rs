@@ -1,6 +1,7 @@
 //! Bounded admission: an idle sibling is found before anybody is turned away, and who is turned away learns it properly.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,8 @@ use crate::harness::wait;
 /// Long enough that nothing gives up waiting while a test looks.
 const LONG_QUEUE: &str = "timeout_queue = \"50s\"";
 const NO_QUEUE: &str = "timeout_queue = \"20ms\"";
+
+const HOLD_TOOL: &str = "/*+++\ndescription = \"Holds a database connection for a while.\"\n+++*/\nSELECT pg_sleep(0.05)::text AS held\n";
 
 fn echo(server: &Server) -> Post {
     let _ = server;
@@ -282,4 +285,61 @@ fn beyond_its_connections_a_worker_closes_the_longest_idle_one() {
     assert_eq!(oldest.end(), End::Clean);
     let newest = others.last_mut().expect("some");
     assert_eq!(ping.send_on(newest, server.address()).status(), 200);
+}
+
+/// Four times as many clients as places, none of whom waits for another: what is admitted is answered well, the rest is told to come
+/// again, and the health check never waits for any of it. `benches/overload` measures how fast.
+#[test]
+fn under_overload_calls_are_served_or_refused_and_nothing_else() {
+    let database = Database::fresh();
+    let server = Setup::new(&database)
+        .tool("hold", HOLD_TOOL)
+        .option("limit_concurrency = 8")
+        .start();
+    let address = server.address();
+    let until = Instant::now() + Duration::from_secs(4);
+    let clients: Vec<_> = (0..128)
+        .map(|client| {
+            thread::spawn(move || {
+                let hold = Post::call(ERAS[client % 2], "hold", json!({}));
+                let mut kept = None;
+                let (mut good, mut refused) = (0, 0);
+                while Instant::now() < until {
+                    let mut connection = kept.take().unwrap_or_else(|| Connection::open(address));
+                    let answer = hold.send_on(&mut connection, address);
+                    match answer.status() {
+                        200 => {
+                            assert!(!answer.tool_text().1, "{}", answer.0.text());
+                            good += 1;
+                        }
+                        503 => {
+                            assert!(answer.0.header("retry-after").is_some());
+                            assert!(answer.message()["error"]["code"].is_i64());
+                            refused += 1;
+                        }
+                        other => panic!("{other}: {}", answer.0.text()),
+                    }
+                    if !answer.0.closes() {
+                        kept = Some(connection);
+                    }
+                }
+                (good, refused)
+            })
+        })
+        .collect();
+    let mut looks = 0;
+    while Instant::now() < until {
+        assert_eq!(server.health()["status"], "ok");
+        looks += 1;
+    }
+    assert!(looks > 0);
+    let counts = clients
+        .into_iter()
+        .map(|client| client.join().expect("200 or 503"));
+    let (good, refused) = counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert!(good > 32 && refused > 0, "{good} served, {refused} refused");
+    wait::until("no call in flight", || {
+        server.workers().iter().all(|worker| worker.inflight == 0)
+    });
+    assert_eq!(echo(&server).send(address).status(), 200);
 }

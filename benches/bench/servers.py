@@ -22,13 +22,14 @@ class Server:
         return processes.memory(self.process.pid)
 
 
-def tine(folder, program, store):
+def tine(folder, program, store, toolset="toolset"):
+    """Tine with the tools of a folder beside this one."""
     port = processes.free_port()
     config = os.path.join(folder, "tine.toml")
     with open(config, "w", encoding="utf-8") as file:
         file.write(
             f'port = {port}\ncontrol = "control"\nworkers = 4\ndb_connections = {database.CONNECTIONS // 4}\nlog_level = "warn"\n'
-            f"toolsets = [{json.dumps(os.path.join(os.path.dirname(__file__), '..', 'toolset'))}]\n"
+            f"toolsets = [{json.dumps(os.path.join(os.path.dirname(__file__), '..', toolset))}]\n"
             f"[databases.main]\nurl = {json.dumps(store.url)}\n"
         )
     return Server("tine", [program, "serve", "--config", config], port, os.path.join(folder, "tine.log"))

@@ -152,25 +152,23 @@ impl Scoreboard {
         self.header
     }
 
-    /// True when some *other* Ready worker with a fresh heartbeat, armed or parked, has fewer requests in flight than the limit.
+    /// Places that *other* workers have free, each a request more below its limit: Ready ones with a fresh heartbeat, armed or parked.
     ///
-    /// The numbers are read without order, so the answer may be a moment old in either direction: ask again before a client
-    /// is turned away.
-    pub fn room_elsewhere(&self, me: usize) -> bool {
+    /// The numbers are read without order, so the answer may be a moment old in either direction.
+    pub fn places_elsewhere(&self, me: usize) -> u32 {
         let limit = self.header.limit_concurrency();
         let now_ns = monotonic_ns();
-        self.slots.iter().enumerate().any(|(i, slot)| {
+        let free = self.slots.iter().enumerate().filter_map(|(i, slot)| {
             let listening = match slot.hot.phase() {
                 Phase::Serving => slot.hot.armed(),
                 Phase::Parked => true,
                 Phase::Boot | Phase::Rejecting | Phase::Draining | Phase::Done => false,
             };
-            i != me
-                && listening
-                && slot.master.state() == SlotState::Ready
-                && slot.hot.inflight.get() < limit
-                && now_ns.saturating_sub(slot.hot.heartbeat_ns()) <= FRESH_HEARTBEAT_NS
-        })
+            let lives = slot.master.state() == SlotState::Ready
+                && now_ns.saturating_sub(slot.hot.heartbeat_ns()) <= FRESH_HEARTBEAT_NS;
+            (i != me && listening && lives).then(|| limit.saturating_sub(slot.hot.inflight.get()))
+        });
+        free.fold(0, u32::saturating_add)
     }
 
     /// True when every worker that may answer a client serves the lists of tools of the current configuration: no old one is left.
@@ -294,26 +292,26 @@ mod tests {
     }
 
     #[test]
-    fn room_elsewhere_asks_only_ready_listening_live_siblings_below_the_limit() {
+    fn places_elsewhere_are_those_of_ready_listening_live_siblings() {
         let board = Scoreboard::create(2, 4).expect("map");
         ready(board, 0, Phase::Serving, true, 0);
-        assert!(!board.room_elsewhere(0), "an empty sibling has no room");
-        for (phase, armed, inflight, room) in [
-            (Phase::Boot, true, 0, false),
-            (Phase::Serving, true, 0, true),
-            (Phase::Serving, true, 3, true),
-            (Phase::Serving, true, 4, false),
-            (Phase::Serving, false, 0, false),
-            (Phase::Parked, false, 3, true),
-            (Phase::Parked, false, 4, false),
-            (Phase::Rejecting, true, 0, false),
-            (Phase::Draining, true, 0, false),
-            (Phase::Done, true, 0, false),
+        assert_eq!(board.places_elsewhere(0), 0, "an empty sibling has no room");
+        for (phase, armed, inflight, places) in [
+            (Phase::Boot, true, 0, 0),
+            (Phase::Serving, true, 0, 4),
+            (Phase::Serving, true, 3, 1),
+            (Phase::Serving, true, 4, 0),
+            (Phase::Serving, false, 0, 0),
+            (Phase::Parked, false, 3, 1),
+            (Phase::Parked, false, 4, 0),
+            (Phase::Rejecting, true, 0, 0),
+            (Phase::Draining, true, 0, 0),
+            (Phase::Done, true, 0, 0),
         ] {
             ready(board, 1, phase, armed, inflight);
             assert_eq!(
-                board.room_elsewhere(0),
-                room,
+                board.places_elsewhere(0),
+                places,
                 "{phase:?} armed={armed} inflight={inflight}"
             );
         }
@@ -322,7 +320,7 @@ mod tests {
             .slot(1)
             .hot
             .beat(monotonic_ns().saturating_sub(FRESH_HEARTBEAT_NS + 1_000_000_000));
-        assert!(!board.room_elsewhere(0), "a stale sibling has no room");
+        assert_eq!(board.places_elsewhere(0), 0, "a stale sibling has no room");
         ready(board, 1, Phase::Serving, true, 0);
         for state in [
             SlotState::Empty,
@@ -331,7 +329,7 @@ mod tests {
             SlotState::Killing,
         ] {
             board.slot(1).master.set_state(state);
-            assert!(!board.room_elsewhere(0), "{state:?}");
+            assert_eq!(board.places_elsewhere(0), 0, "{state:?}");
         }
     }
 

@@ -2,9 +2,10 @@
 //! sockets.
 //!
 //! Apache's event MPM closes its listeners to itself when its threads are used up, so that siblings take over. So does a full
-//! worker here: it *parks*, and the kernel's queue holds what comes, for the next worker with a free place. Only when somebody
-//! has been kept waiting there while all workers were full, for as long as a call may wait, full workers come back to the
-//! listener and *reject*: they answer from memory what they can, and refuse calls that find no place.
+//! worker here: it *parks*, and the kernel's queue holds what comes, for the next worker with a free place. But not for long: a
+//! connection in that queue may well be a health check. When somebody has been waiting there for a moment, whatever the siblings'
+//! numbers say, a full worker comes back to the listener. It answers from memory what it can, lets calls wait for a place for
+//! a bounded time, and *rejects* those that find none.
 
 use tine_scoreboard::Phase;
 
@@ -15,7 +16,7 @@ pub enum Mode {
     Serving,
     /// Full: leaves the listener to the siblings, or to the next free place.
     Parked,
-    /// The whole pool is full for longer than anybody should wait: accepts, and refuses calls with 503.
+    /// Full, and nobody else takes what comes: accepts, lets calls wait for a place, and refuses them with 503 when there is none.
     Rejecting,
 }
 
@@ -24,24 +25,34 @@ pub enum Mode {
 pub struct Load {
     /// No free place here.
     pub full: bool,
+    /// A connection waits to be accepted.
+    pub pending: bool,
+    /// One has been waiting for a while: at every look so far.
+    pub kept_waiting: bool,
     /// Some sibling has a free place.
     pub room_elsewhere: bool,
-    /// A connection has been waiting to be accepted for as long as a call may wait.
-    pub kept_waiting: bool,
 }
 
 /// The next mode.
 pub fn step(mode: Mode, load: Load) -> Mode {
-    match load {
-        Load { full: false, .. } => Mode::Serving,
-        Load {
-            room_elsewhere: true,
-            ..
-        } => Mode::Parked,
-        Load {
-            kept_waiting: true, ..
-        } => Mode::Rejecting,
-        _ if mode == Mode::Rejecting => Mode::Rejecting,
+    match (mode, load) {
+        (_, Load { full: false, .. }) => Mode::Serving,
+        // Nothing is left to take, and a sibling can take what comes.
+        (
+            Mode::Rejecting,
+            Load {
+                pending: false,
+                room_elsewhere: true,
+                ..
+            },
+        ) => Mode::Parked,
+        (Mode::Rejecting, _) => Mode::Rejecting,
+        (
+            _,
+            Load {
+                kept_waiting: true, ..
+            },
+        ) => Mode::Rejecting,
         _ => Mode::Parked,
     }
 }
@@ -63,25 +74,28 @@ mod tests {
     #[test]
     fn table() {
         use Mode::*;
-        for (mode, full, room_elsewhere, kept_waiting, expected) in [
-            (Serving, false, false, false, Serving),
-            (Serving, false, true, true, Serving),
-            (Serving, true, true, false, Parked),
-            (Serving, true, false, false, Parked),
-            (Serving, true, false, true, Rejecting),
-            (Serving, true, true, true, Parked),
-            (Parked, false, false, true, Serving),
-            (Parked, true, false, false, Parked),
-            (Parked, true, true, true, Parked),
-            (Parked, true, false, true, Rejecting),
-            (Rejecting, true, false, false, Rejecting),
-            (Rejecting, true, true, false, Parked),
-            (Rejecting, false, false, false, Serving),
+        for (mode, full, pending, kept_waiting, room_elsewhere, expected) in [
+            (Serving, false, false, false, false, Serving),
+            (Serving, false, true, true, true, Serving),
+            (Serving, true, true, false, true, Parked),
+            (Serving, true, true, false, false, Parked),
+            (Serving, true, true, true, false, Rejecting),
+            (Parked, false, true, true, false, Serving),
+            (Parked, true, false, false, false, Parked),
+            (Parked, true, true, false, false, Parked),
+            (Parked, true, true, true, false, Rejecting),
+            // A sibling has room and does not come: it may be starved of the processor, or stuck.
+            (Parked, true, true, true, true, Rejecting),
+            (Rejecting, true, false, false, false, Rejecting),
+            (Rejecting, true, true, false, true, Rejecting),
+            (Rejecting, true, false, false, true, Parked),
+            (Rejecting, false, true, false, false, Serving),
         ] {
             let load = Load {
                 full,
-                room_elsewhere,
+                pending,
                 kept_waiting,
+                room_elsewhere,
             };
             assert_eq!(step(mode, load), expected, "{mode:?} {load:?}");
         }

@@ -65,13 +65,18 @@ impl Worker {
         }
     }
 
-    /// A queued call whose short wait is over, while a sibling has room: it came here by mistake, in a moment when all were full,
-    /// and a connection cannot be handed over. It runs above the limit rather than being told that the pool is full; true if so.
+    /// A queued call whose short wait is over, while the pool as a whole has room: its connection cannot be handed over, so it runs
+    /// here above the limit rather than being told that all are full; true if so. Never more of them than the siblings have places.
     pub fn run_misplaced(&mut self, key: usize) -> bool {
         let queued = self
             .client(key)
             .is_some_and(|client| client.state == State::Queued);
-        let misplaced = queued && self.board.room_elsewhere(self.slot_number);
+        if !queued {
+            return false;
+        }
+        let limit = self.settings.limits.concurrency;
+        let above = self.inflight.saturating_sub(limit);
+        let misplaced = above < limit && above < self.board.places_elsewhere(self.slot_number);
         if misplaced {
             self.run_call(key);
             self.advance(key);

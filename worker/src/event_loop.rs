@@ -32,6 +32,9 @@ const IDLE_TURN: Duration = Duration::from_millis(100);
 const FULL_TURN: Duration = Duration::from_millis(10);
 /// A turn that comes so much later than it should tells of a loop that stood still.
 const STALL: Duration = Duration::from_millis(400);
+/// How long the kernel's queue may hold somebody before a full worker accepts again: a health check that happens to wait there should
+/// still be answered within 50 ms, and nobody sees so short a wait in a call.
+const ATTENTION: Duration = Duration::from_millis(15);
 const EVENTS: usize = 256;
 
 pub(crate) struct Worker {
@@ -60,7 +63,7 @@ pub(crate) struct Worker {
     pub catalog: u64,
     pub health: crate::health::Watch,
     pub mode: Mode,
-    /// Since when the pool is full and the kernel's queue was never found empty.
+    /// Since when this worker is full and the kernel's queue was never found empty.
     pub waited_since: Option<Instant>,
     pub inflight: u32,
     pub requests: u64,
@@ -252,18 +255,24 @@ impl Worker {
             return;
         }
         let full = self.inflight >= self.settings.limits.concurrency;
-        // Siblings are asked only when it matters: their lines are in other cores' caches.
-        let room_elsewhere = full && self.board.room_elsewhere(self.slot_number);
-        let kept_waiting = full && !room_elsewhere && self.keeps_waiting();
-        if !full || room_elsewhere {
+        // The queue and the siblings are asked only when it matters: it costs a system call, and other cores' cache lines.
+        let pending = full && self.listener.as_ref().is_some_and(Listener::pending);
+        if !pending {
             self.waited_since = None;
         }
+        let kept_waiting = pending && self.mode != Mode::Rejecting && {
+            let since = *self.waited_since.get_or_insert(self.now);
+            self.now.duration_since(since) >= ATTENTION.min(self.settings.deadlines.queue)
+        };
+        let leaving = self.mode == Mode::Rejecting && full && !pending;
+        let room_elsewhere = leaving && self.board.places_elsewhere(self.slot_number) > 0;
         let mode = admission::step(
             self.mode,
             Load {
                 full,
-                room_elsewhere,
+                pending,
                 kept_waiting,
+                room_elsewhere,
             },
         );
         if mode != self.mode {
@@ -275,16 +284,6 @@ impl Worker {
             self.mode = mode;
             self.arm();
         }
-    }
-
-    // Looks at the kernel's queue from time to time: one that is never found empty has somebody waiting in it.
-    fn keeps_waiting(&mut self) -> bool {
-        if self.mode == Mode::Rejecting || !self.listener.as_ref().is_some_and(Listener::pending) {
-            self.waited_since = None;
-            return false;
-        }
-        let since = *self.waited_since.get_or_insert(self.now);
-        self.now.duration_since(since) >= self.settings.deadlines.queue
     }
 
     /// Arms or disarms the listener as mode and connection count say.

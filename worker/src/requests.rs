@@ -214,7 +214,9 @@ impl Worker {
     // A full worker beside an idle one sends its keep-alive clients away one by one: a connection cannot be handed over.
     fn hot(&self) -> bool {
         let limit = self.settings.limits.concurrency;
-        self.inflight * 4 >= limit * 3 && limit >= 4 && self.board.room_elsewhere(self.slot_number)
+        self.inflight * 4 >= limit * 3
+            && limit >= 4
+            && self.board.places_elsewhere(self.slot_number) > 0
     }
 
     fn refuse(&mut self, key: usize, refused: &Refused) {
