@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 
 use crate::harness::database::Database;
-use crate::harness::hammer::{self, Hammer, How, Loss};
+use crate::harness::hammer::{self, Hammer, Kill};
 use crate::harness::http::Connection;
 use crate::harness::process;
 use crate::harness::server::{Server, kill_pid};
@@ -81,29 +81,6 @@ fn nothing_is_lost_while_workers_are_told_to_drain_by_hand() {
     tally.assert_recorded_once(&database);
 }
 
-/// From the order to kill a process until its parent has seen it dead.
-struct Kill {
-    ordered: Instant,
-    gone: Instant,
-}
-
-impl Kill {
-    fn of(pid: i32) -> Kill {
-        let ordered = Instant::now();
-        kill_pid(pid, Signal::SIGKILL);
-        wait::until("the killed worker is reaped", || !process::exists(pid));
-        Kill {
-            ordered,
-            gone: Instant::now(),
-        }
-    }
-
-    /// Whether the request was under way while the process died.
-    fn explains(&self, loss: &Loss) -> bool {
-        loss.sent <= self.gone && self.ordered <= loss.noticed
-    }
-}
-
 /// Looks at the counters until told to stop; how often it could. None of them may ever fall.
 fn watch_counters(address: SocketAddr, stop: &AtomicBool) -> u64 {
     let mut highest = Map::new();
@@ -165,16 +142,7 @@ fn a_worker_killed_five_times_a_second_costs_its_requests_in_flight_and_no_more(
     tally.assert_nothing_wrong();
     tally.assert_recorded_once(&database);
     assert!(tally.answered > 1000, "{}", tally.answered);
-    for loss in &tally.lost {
-        assert!(
-            matches!(loss.how, How::Closed | How::Reset | How::Cut),
-            "{loss}"
-        );
-        assert!(
-            kills.iter().any(|kill| kill.explains(loss)),
-            "nobody was killed meanwhile: {loss}"
-        );
-    }
+    tally.assert_lost_to(&kills);
     server.until_all_serve();
     assert_eq!(server.health()["crashes"], json!(kills.len()));
     let hammer = Hammer::start(server.address(), 1);

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::process::DeathPipe;
-use super::{http, process, wait};
+use super::{http, process, setup, wait};
 
 /// A running server. Dropping it ends it.
 pub struct Server {
@@ -32,6 +32,7 @@ pub struct Worker {
     pub slot: u64,
     pub pid: i32,
     pub phase: String,
+    pub generation: u64,
     pub inflight: u64,
     pub connections: u64,
     pub served: u64,
@@ -67,6 +68,19 @@ impl Server {
         let (_, rest) = log.split_once("http://")?;
         rest.split_once('/')
             .and_then(|(address, _)| address.parse().ok())
+    }
+
+    /// Writes a tool file of the test's own toolset, or another text over it; a reload takes it up.
+    pub fn write_tool(&self, name: &str, text: &str) {
+        let file = self.folder.join(format!("own/{name}.sql"));
+        let fresh = file.with_extension("new");
+        fs::write(&fresh, text).expect("a tool file");
+        fs::rename(&fresh, &file).expect("in its place");
+    }
+
+    /// Replaces the program that the server was started from (with `Setup::own_program`) by a copy of this file.
+    pub fn install(&self, program: &Path) {
+        setup::install(program, &self.folder);
     }
 
     /// The master's process id.
@@ -106,6 +120,7 @@ impl Server {
             .map(|worker| Worker {
                 slot: number(worker, "slot"),
                 pid: i32::try_from(number(worker, "pid")).expect("a pid"),
+                generation: number(worker, "generation"),
                 phase: worker["phase"].as_str().expect("a phase").to_owned(),
                 inflight: number(worker, "inflight"),
                 connections: number(worker, "connections"),

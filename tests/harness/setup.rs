@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -31,6 +31,17 @@ description = "Anything."
 SELECT :words AS words
 "#;
 
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tine");
+const OWN_PROGRAM: &str = "program";
+
+/// Puts a copy of the file where a server with a program of its own finds it, in one step, as package managers do.
+pub fn install(file: &Path, folder: &Path) {
+    let fresh = folder.join("program.new");
+    fs::copy(file, &fresh).expect("a copy");
+    fs::rename(&fresh, folder.join(OWN_PROGRAM)).expect("in its place");
+}
+
 /// Deadlines under which a closed gate holds a call for as long as any test takes.
 pub const PATIENT: &str =
     "timeout_statement = \"60s\"\ntimeout_request = \"70s\"\ntimeout_graceful_shutdown = \"80s\"\n";
@@ -47,6 +58,7 @@ pub struct Setup {
     listen: bool,
     workers: usize,
     shell: Option<String>,
+    own_program: bool,
 }
 
 impl Setup {
@@ -84,6 +96,7 @@ impl Setup {
             listen: true,
             workers: 4,
             shell: None,
+            own_program: false,
         }
     }
 
@@ -158,6 +171,12 @@ impl Setup {
         self
     }
 
+    /// The server runs a copy of the program, which the test may replace: see [`Server::install`].
+    pub fn own_program(mut self) -> Setup {
+        self.own_program = true;
+        self
+    }
+
     /// A path beside `tine.toml`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -203,12 +222,18 @@ impl Setup {
             .as_ref()
             .map(|listener| listener.local_addr().expect("an address"));
         let mut inherited = vec![death.write_end().as_raw_fd()];
-        let program = env!("CARGO_BIN_EXE_tine");
+        let program = if self.own_program {
+            install(PROGRAM.as_ref(), &self.folder);
+            self.path(OWN_PROGRAM)
+        } else {
+            PathBuf::from(PROGRAM)
+        };
         let mut command = match &self.shell {
             None => Command::new(program),
             Some(line) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("{line} exec \"$0\" \"$@\""), program]);
+                shell.args(["-c", &format!("{line} exec \"$0\" \"$@\"")]);
+                shell.arg(program);
                 shell
             }
         };

@@ -15,6 +15,7 @@
 //! have to tell its user. Lost too is what was refused, reset, cut off in the middle of an answer, or not answered within [`PATIENCE`].
 
 mod client;
+mod kill;
 mod tally;
 
 use std::net::SocketAddr;
@@ -28,7 +29,8 @@ use super::setup::Setup;
 use super::wait;
 
 use client::Client;
-pub use tally::{How, Loss, Tally};
+pub use kill::Kill;
+pub use tally::Tally;
 
 /// Longer than any answer takes under this load, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -104,6 +106,16 @@ impl Hammer {
             })
             .collect();
         Hammer { shared, clients }
+    }
+
+    /// This generation may answer from now on: say so before the server can know of it.
+    pub fn may_answer(&self, generation: u64) {
+        self.shared.newest.store(generation, SeqCst);
+    }
+
+    /// No older generation than this one answers a request that is sent from now on.
+    pub fn older_are_gone(&self, generation: u64) {
+        self.shared.oldest.store(generation, SeqCst);
     }
 
     /// Waits for so many more answers.
