@@ -1,8 +1,9 @@
 //! Stopping: no request is lost, nothing is left behind, and nothing can keep the master from going.
 
-use std::net::TcpListener;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -21,6 +22,10 @@ const GONE: Duration = Duration::from_secs(25);
 /// A deadline chain that a test can wait for: aborted 4 s after TERM, killed after 5 s.
 const SHORT: &str =
     "timeout_statement = \"500ms\"\ntimeout_request = \"1s\"\ntimeout_graceful_shutdown = \"2s\"";
+
+/// What a worker that drains has with clients that are silent: before the FIN, and behind it.
+const PATIENCE: Duration = Duration::from_millis(1500);
+const LINGER: Duration = Duration::from_secs(2);
 
 fn until_refused(server: &Server) {
     wait::until("the port refuses connections", || {
@@ -72,6 +77,102 @@ fn an_accepted_but_silent_connection_is_served_during_the_drain() {
     assert!(answer.0.closes(), "{:?}", answer.0.headers);
     assert_eq!(silent.end(), End::Clean);
     assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Its patience ends with a FIN, and the server reads on for a while: a request that crosses the FIN on its way meets no reset.
+#[test]
+fn who_stays_silent_during_the_drain_is_let_go_cleanly() {
+    let mut server = Setup::bare().workers(1).start();
+    let ping = Post::legacy("ping", json!(null)).bytes(server.address());
+    let mut silent = Connection::open(server.address());
+    let begun = Instant::now();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(silent.end(), End::Clean);
+    let sent = [&ping[..10], &ping[10..]].map(|half| silent.try_send(half).is_ok());
+    let clean = sent == [true, true] && silent.end() == End::Clean;
+    assert!(clean || begun.elapsed() >= PATIENCE + LINGER);
+    drop(silent);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Connections that no worker has accepted when the stop begins are clients already.
+#[test]
+fn what_waits_in_the_queue_is_served_before_the_port_is_closed() {
+    let mut server = Setup::bare().workers(1).start();
+    let worker = server.worker_pids()[0];
+    kill_pid(worker, Signal::SIGSTOP);
+    wait::until("the worker has stopped", || {
+        process::status(worker, "State").is_some_and(|state| state.starts_with('T'))
+    });
+    let ping = Post::legacy("ping", json!(null)).bytes(server.address());
+    let mut waiting: Vec<Connection> = (0..8)
+        .map(|_| {
+            let mut connection = Connection::open(server.address());
+            connection.send(&ping);
+            connection
+        })
+        .collect();
+    let mut silent = Connection::open(server.address());
+    server.signal(Signal::SIGTERM);
+    wait::until("the master has told its worker", || {
+        server.log().contains("stopping")
+    });
+    kill_pid(worker, Signal::SIGCONT);
+    for connection in &mut waiting {
+        let answer = connection.response();
+        assert_eq!(answer.status, 200);
+        assert_eq!(connection.end(), End::Clean);
+    }
+    silent.send(&ping);
+    assert_eq!(silent.response().status, 200, "one that had not spoken yet");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Kept connections on which a request is sent so many milliseconds after the signal, one for each: an answer, or a clean end, which does
+/// not come before the worker's patience is over.
+fn requests_at_every_moment(address: SocketAddr, patience: Duration, signal: impl FnOnce()) {
+    let ping = Post::legacy("ping", json!(null)).bytes(address);
+    let mut clients: Vec<Connection> = (0..=50).map(|_| Connection::open(address)).collect();
+    for client in &mut clients {
+        client.send(&ping);
+        assert_eq!(client.response().status, 200);
+    }
+    let begun = Instant::now();
+    signal();
+    for (offset, mut client) in clients.into_iter().enumerate() {
+        let due = Duration::from_millis(offset as u64);
+        thread::sleep(due.saturating_sub(begun.elapsed()));
+        client.send(&ping);
+        match client.try_response() {
+            Ok(answer) => assert_eq!(answer.status, 200),
+            Err(fault) => {
+                assert_eq!(fault.kind(), ErrorKind::UnexpectedEof, "{offset}: {fault}");
+                assert!(begun.elapsed() >= patience, "{offset}: cut off");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_at_any_moment_of_a_stop_meets_no_reset() {
+    for _ in 0..3 {
+        let mut server = Setup::bare().workers(2).start();
+        requests_at_every_moment(server.address(), Duration::ZERO, || {
+            server.signal(Signal::SIGTERM);
+        });
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_request_at_any_moment_of_a_replacement_is_answered() {
+    let server = Setup::bare().workers(2).start();
+    for round in 2..5 {
+        requests_at_every_moment(server.address(), PATIENCE, || {
+            server.signal(Signal::SIGHUP);
+        });
+        server.until_generation(round);
+    }
 }
 
 #[test]

@@ -107,9 +107,8 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
         // A client that is at work here speaks again in a moment and learns from its answer to come anew; a FIN would cross its request,
         // and no client may repeat a POST by itself (RFC 9110 section 9.2.2).
         (Idle { first }, Retire) => (Idle { first }, Grace),
-        // A client that connects and says nothing is owed nothing; one that was served may be about to speak.
-        (Idle { first: true }, Expired) => (Closed, Close),
-        (Idle { first: false }, Expired) => (Linger, Shut),
+        // It may be about to speak: what crosses the FIN must not be answered by a reset.
+        (Idle { .. }, Expired) => (Linger, Shut),
         (Idle { .. }, HangUp) => (Closed, Close),
 
         (Head, HeadDone) => (Body, Nothing),
@@ -209,7 +208,7 @@ new Bytes -> head Nothing
 new Answer { close: false } -> writing Nothing
 new Answer { close: true } -> writing-last Nothing
 new HangUp -> closed Close
-new Expired -> closed Close
+new Expired -> linger Shut
 new Drain -> new Grace
 new Retire -> new Grace
 new Broken -> closed Close
