@@ -31,6 +31,7 @@ need libc6-dev /usr/include/stdio.h
 need postgresql '/usr/lib/postgresql/*/bin/postgres'
 need pgbouncer pgbouncer
 need systemd-container systemd-nspawn
+need iproute2 ip
 need npm npm
 need python3-venv '/usr/lib/python3*/ensurepip/__init__.py' '/usr/lib/python3/dist-packages/ensurepip/__init__.py'
 need ca-certificates /etc/ssl/certs/ca-certificates.crt

@@ -35,6 +35,7 @@ mod process_hammer;
 mod process_hangups;
 mod process_hygiene;
 mod process_recycle;
+mod process_outage;
 mod process_reload;
 mod process_slow_clients;
 mod process_stop;

@@ -10,6 +10,7 @@ pub mod http;
 pub mod installed;
 pub mod instance;
 pub mod mcp;
+pub mod network;
 pub mod process;
 pub mod server;
 pub mod setup;
