@@ -40,6 +40,6 @@ mod signals;
 
 pub use control::{ControlError, ControlSocket};
 pub use listen::{Address, BindError, Listener, Local, bind};
-pub use run::{Check, Child, Handover, Start, VARIABLES, resume, run};
-pub use service::{Adopted, Program, Service};
+pub use run::{Check, Handover, Start, VARIABLES, resume, run};
+pub use service::{Adopted, Child, Program, Service};
 pub use settings::{ChainError, Settings, SettingsError, check_chain};

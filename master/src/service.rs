@@ -1,11 +1,13 @@
 //! What the master is given to run: the one room of the caller that it knows. The bytes of a configuration are opaque here.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tine_scoreboard::Scoreboard;
+use tine_scoreboard::control::Channel;
 
-use crate::run::Child;
 use crate::settings::Settings;
 
 /// What a pool serves.
@@ -30,6 +32,20 @@ pub trait Service {
 
     /// Called once, when the pool serves.
     fn ready(&mut self) {}
+}
+
+/// What a worker's body gets.
+pub struct Child {
+    /// The worker's line on the board, and nobody else's.
+    pub slot: usize,
+    /// The number of the configuration that it was forked with.
+    pub generation: u64,
+    /// The shared listening socket: non-blocking, closed on exec.
+    pub listener: OwnedFd,
+    /// The line to the master; its end means that the master is gone.
+    pub control: Channel,
+    /// The shared page.
+    pub board: &'static Scoreboard,
 }
 
 /// What a configuration means to the master.

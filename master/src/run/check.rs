@@ -4,25 +4,19 @@
 //! PostgreSQL and HAProxy have the same idea: what may fail is tried in a process that may.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::SigSet;
 
 use super::Master;
-use super::execute::{descriptor, execute};
+use super::execute::{CHECK, descriptor, execute};
+use super::memory::{memory, read_all};
 use crate::exit;
 use crate::fork;
 use crate::pool::{Ended, Event, What};
 use crate::service::Service;
-
-/// Names the descriptor that an executed check answers to.
-pub(crate) const VARIABLE: &str = "TINE_CHECK";
-
-/// More than any configuration has; what a child writes beyond it is not read.
-const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// The present one.
 pub(super) struct Checker {
@@ -36,8 +30,8 @@ impl<S: Service> Master<S> {
             let text = "this process can't be executed again: it doesn't know how it was started";
             return Event::CheckBegun(Err(text.to_owned()));
         }
-        let memory = match memfd_create("tine-check", MFdFlags::MFD_CLOEXEC) {
-            Ok(memory) => File::from(memory),
+        let memory = match memory("tine-check") {
+            Ok(memory) => memory,
             Err(error) => return Event::CheckBegun(Err(format!("no memory to check in: {error}"))),
         };
         match fork::split() {
@@ -71,7 +65,7 @@ impl<S: Service> Master<S> {
         let result = match &self.program {
             Some(program) => {
                 let _ = SigSet::empty().thread_set_mask();
-                execute(program, VARIABLE, memory.as_raw_fd(), &[memory.as_raw_fd()])
+                execute(program, CHECK, memory.as_raw_fd(), &[memory.as_raw_fd()])
             }
             None => "no program".to_owned(),
         };
@@ -118,7 +112,7 @@ impl Check {
     /// # Errors
     /// The variable is there and names no open descriptor.
     pub fn requested() -> Result<Option<Check>, String> {
-        Ok(descriptor(VARIABLE)?.map(|fd| Check(File::from(fd))))
+        Ok(descriptor(CHECK)?.map(|fd| Check(File::from(fd))))
     }
 
     /// Tells the master what was found, and returns the exit code to end with.
@@ -135,19 +129,4 @@ impl Check {
             Err(_) => exit::INTERNAL,
         }
     }
-}
-
-/// All that was written into shared memory, by whatever process.
-pub(super) fn read_all(mut memory: File) -> std::io::Result<Vec<u8>> {
-    memory.seek(SeekFrom::Start(0))?;
-    let mut bytes = Vec::new();
-    memory.take(LARGEST).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Memory with these bytes, for a program to come.
-pub(super) fn memory_of(name: &str, bytes: &[u8]) -> std::io::Result<File> {
-    let mut memory = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
-    memory.write_all(bytes)?;
-    Ok(memory)
 }

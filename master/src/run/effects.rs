@@ -8,11 +8,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tine_scoreboard::control::{Channel, ToWorker};
 
-use super::{Child, Master, Open, now};
+use super::{Master, Open, now};
 use crate::exit;
 use crate::fork;
 use crate::pool::{Action, Event, Notice, Time, What};
-use crate::service::{Adopted, Service};
+use crate::service::{Adopted, Child, Service};
 use crate::settings::Settings;
 
 /// Live figures are told no oftener: each is a message to everybody who watches the unit.

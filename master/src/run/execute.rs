@@ -12,8 +12,12 @@ use nix::unistd::execve;
 
 use crate::service::Program;
 
+/// Names the descriptor that an executed check answers to.
+pub(super) const CHECK: &str = "TINE_CHECK";
+/// Names the descriptor of the written part of a hand-over.
+pub(super) const HANDOVER: &str = "TINE_HANDOVER";
 /// The variables that only this program sets for itself; see `descriptor`.
-pub const VARIABLES: [&str; 2] = [super::check::VARIABLE, super::handover::VARIABLE];
+pub const VARIABLES: [&str; 2] = [CHECK, HANDOVER];
 
 /// The descriptor that the variable names, if it is set.
 pub(super) fn descriptor(variable: &str) -> Result<Option<OwnedFd>, String> {

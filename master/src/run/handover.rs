@@ -14,16 +14,13 @@ use tine_scoreboard::Scoreboard;
 use tine_scoreboard::control::Channel;
 
 use super::Master;
-use super::check::{memory_of, read_all};
-use super::execute::{descriptor, execute, own};
+use super::execute::{HANDOVER, descriptor, execute, own};
+use super::memory::{memory_of, read_all};
 use crate::control::{self, ClientId, ControlSocket};
 use crate::exit;
 use crate::listen::SocketFile;
 use crate::pool::{Event, Kept};
 use crate::service::{Program, Service};
-
-/// Names the descriptor of the written part.
-pub(crate) const VARIABLE: &str = "TINE_HANDOVER";
 
 /// The number of this way to write it, to be raised with every change of [`Written`] or what is in it.
 pub(crate) const FORMAT: u32 = 1;
@@ -76,7 +73,7 @@ impl Handover {
     /// # Errors
     /// What was handed over makes no sense; then nothing can be done but to end: the workers notice, and drain.
     pub fn received() -> Result<Option<Handover>, String> {
-        let Some(fd) = descriptor(VARIABLE)? else {
+        let Some(fd) = descriptor(HANDOVER)? else {
             return Ok(None);
         };
         let failed =
@@ -206,7 +203,7 @@ impl Given<'_> {
             keep.extend(written.binary);
             keep.extend(written.control.iter().flat_map(control::Kept::descriptors));
             log::logger().flush();
-            Ok(execute(program, VARIABLE, memory.as_raw_fd(), &keep))
+            Ok(execute(program, HANDOVER, memory.as_raw_fd(), &keep))
         };
         go().unwrap_or_else(|error| format!("nothing can be handed over: {error}"))
     }

@@ -7,6 +7,7 @@ mod check;
 mod effects;
 mod execute;
 mod handover;
+mod memory;
 mod orders;
 mod start;
 
@@ -33,20 +34,6 @@ use check::Checker;
 pub use execute::VARIABLES;
 pub use handover::Handover;
 pub use start::{Start, resume, run};
-
-/// What a worker's body gets.
-pub struct Child {
-    /// The worker's line on the board, and nobody else's.
-    pub slot: usize,
-    /// The number of the configuration that it was forked with.
-    pub generation: u64,
-    /// The shared listening socket: non-blocking, closed on exec.
-    pub listener: OwnedFd,
-    /// The line to the master; its end means that the master is gone.
-    pub control: Channel,
-    /// The shared page.
-    pub board: &'static Scoreboard,
-}
 
 /// Descriptors of the master that no worker may keep.
 struct Open {
