@@ -1,7 +1,7 @@
 //! What goes wrong while it runs, and who mends it: the master its workers, systemd the master.
 
 use crate::harness::instance::Instance;
-use crate::harness::systemd;
+use crate::harness::systemd::{self, Entry};
 use crate::harness::wait;
 
 #[test]
@@ -81,6 +81,9 @@ fn a_killed_master_leaves_nobody_and_comes_back() {
     assert_eq!(instance.processes().len(), 3);
 }
 
+/// A tool to be listed; its database is never asked.
+const TOOL: &str = "/*+++\ndescription = \"One.\"\n+++*/\nSELECT 1 AS one\n";
+
 /// Probes every second instead of every half minute, and the first failure counts.
 fn watched(instance: &Instance) -> String {
     let (machine, name) = (instance.machine, &instance.name);
@@ -106,11 +109,7 @@ fn the_timer_starts_a_service_that_was_stopped_unless_nobody_wants_it() {
     let Some(machine) = systemd::shared() else {
         return;
     };
-    // A tool to be listed; its database is never asked.
-    machine.write(
-        "/etc/tine/timed/one.sql",
-        "/*+++\ndescription = \"One.\"\n+++*/\nSELECT 1 AS one\n",
-    );
+    machine.write("/etc/tine/timed/one.sql", TOOL);
     // The configuration of a server with secrets is read by the probe too.
     machine.write("/etc/credstore/tine.timed.tokens", "");
     let instance = Instance::new(
@@ -158,4 +157,40 @@ fn the_timer_starts_a_service_that_was_stopped_unless_nobody_wants_it() {
     });
     assert_eq!(instance.property("ActiveState"), "inactive");
     machine.systemctl(&["stop", &format!("tine-watchdog@{}.timer", instance.name)]);
+}
+
+/// Nobody else notices: neither the master, which stands still too, nor systemd, which isn't told to watch.
+#[test]
+fn a_service_that_stands_still_is_restarted_by_the_timer_once() {
+    let Some(machine) = systemd::shared() else {
+        return;
+    };
+    machine.write("/etc/tine/still/one.sql", TOOL);
+    let instance = Instance::new(
+        machine,
+        "still",
+        "toolsets = [\"still\"]\n[databases.main]\nurl = \"postgres://nobody@127.0.0.1:1/none\"\n",
+    );
+    instance.drop_in("service", "[Service]\nWatchdogSec=0\nTimeoutStopSec=3\n");
+    instance.start();
+    let master = instance.master();
+    let processes: Vec<String> = [vec![master.clone()], instance.workers()].concat();
+    let probe = watched(&instance);
+    for process in &processes {
+        instance.signal("STOP", process);
+    }
+    wait::until("the watchdog has restarted it", || {
+        instance.is_active() && instance.master() != master
+    });
+    instance.health();
+    for process in &processes {
+        assert!(!instance.lives(process), "{process} is left");
+    }
+    // Probes went on every second while it stopped and started.
+    let history = machine.read("/run/tine-watchdog/still/tine@still.service.restarts");
+    assert_eq!(history.lines().count(), 1, "{history}");
+    let restarting = |entry: &Entry| entry.message.ends_with("; restarting tine@still.service");
+    let told = machine.journal(&probe).into_iter().find(restarting);
+    assert_eq!(told.expect("a line").priority, 3);
+    machine.systemctl(&["stop", "tine-watchdog@still.timer"]);
 }
