@@ -33,7 +33,7 @@ fn a_reload_is_taken_or_refused_and_systemctl_says_which() {
     assert_eq!(code, Some(1), "{text}");
     assert!(instance.is_active(), "and serves on");
     assert_eq!(instance.health()["limit_concurrency"], 7);
-    let (priority, line) = instance.logged("reload.toml:3").expect("the reason");
+    let (priority, line) = instance.line("reload.toml:3");
     assert_eq!(priority, 3, "{line}");
     let status = instance.property("StatusText");
     assert!(status.contains("reload.toml:3"), "{status}");
@@ -45,6 +45,24 @@ fn a_reload_is_taken_or_refused_and_systemctl_says_which() {
     assert!(!status.contains("reload.toml"), "{status}");
     assert_eq!(instance.master(), master);
     assert_eq!(instance.property("NRestarts"), "0");
+}
+
+#[test]
+fn a_hup_from_elsewhere_is_a_reload_to_systemd_too() {
+    let Some(machine) = systemd::shared() else {
+        return;
+    };
+    let instance = Instance::new(machine, "hup", "");
+    instance.start();
+    let before = instance.property("StateChangeTimestampMonotonic");
+    instance.signal("HUP", &instance.master());
+    wait::until("the next generation", || {
+        instance.health()["generation"] == 2
+    });
+    // From active to reloading and back: RELOADING=1 and READY=1.
+    wait::until("systemd has seen both", || {
+        instance.property("StateChangeTimestampMonotonic") != before && instance.is_active()
+    });
 }
 
 /// A program that differs from the one under test in one byte behind its end.

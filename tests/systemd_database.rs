@@ -1,12 +1,15 @@
 //! From inside the sandbox to PostgreSQL: over TCP with TLS, over a unix socket as the service's own user, with URL and tokens
 //! from credentials.
 
+use std::thread;
+
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 
 use crate::harness::instance::Instance;
 use crate::harness::mcp::{Era, Post};
 use crate::harness::systemd::{self, Machine};
+use crate::harness::wait;
 
 const TOKEN: &str = "tine_token-of-this-test";
 
@@ -56,7 +59,7 @@ fn start_postgresql(machine: &Machine) {
 }
 
 #[test]
-fn a_call_reaches_postgresql_by_every_way() {
+fn calls_reach_postgresql_by_every_way_and_end_before_a_stop() {
     let Some(machine) = systemd::shared() else {
         return;
     };
@@ -82,6 +85,10 @@ fn a_call_reaches_postgresql_by_every_way() {
         );
         machine.write(&format!("/etc/tine/calls/{tool}.sql"), text);
     }
+    machine.write(
+        "/etc/tine/calls/slow.sql",
+        "/*+++\ndescription = \"Takes its time.\"\ndatabase = \"tcp\"\n+++*/\nSELECT true AS done FROM pg_sleep(1.5)\n",
+    );
     let instance = Instance::new(
         machine,
         "calls",
@@ -105,6 +112,16 @@ fn a_call_reaches_postgresql_by_every_way() {
         );
     }
     assert_eq!(call("by_tcp", "another").status(), 401);
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| call("slow", TOKEN));
+        wait::until("the slow call runs", || instance.health()["inflight"] == 1);
+        machine.systemctl(&["stop", &instance.service()]);
+        let result = slow.join().expect("an answer").result();
+        assert_eq!(
+            result["isError"], false,
+            "finished before the stop: {result}"
+        );
+    });
     // Root's file stays root's: what the service reads is a copy for itself.
     let seen = machine.run(
         "runuser",

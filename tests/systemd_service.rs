@@ -36,7 +36,7 @@ fn it_is_started_when_it_serves_and_stops_without_a_kill() {
     machine.systemctl(&["stop", &instance.service()]);
     assert!(begin.elapsed() < Duration::from_secs(30));
     assert_eq!(instance.property("ActiveState"), "inactive");
-    assert!(instance.logged("Deactivated successfully").is_some());
+    instance.line("Deactivated successfully");
     for process in workers.iter().chain([&master]) {
         assert!(!instance.lives(process), "{process}");
     }
@@ -76,7 +76,7 @@ fn a_wrong_configuration_is_not_tried_again() {
     });
     assert_eq!(instance.property("ExecMainStatus"), "78");
     assert_eq!(instance.property("NRestarts"), "0");
-    let (priority, line) = instance.logged("unknown key `wrokers`").expect("the fault");
+    let (priority, line) = instance.line("unknown key `wrokers`");
     assert_eq!(priority, 3);
     assert!(line.contains("/etc/tine/wrong.toml:3: "), "where: {line}");
     assert!(
@@ -93,11 +93,13 @@ fn every_line_in_the_journal_is_whole_and_has_its_priority() {
     let instance = Instance::new(machine, "log", "");
     instance.start();
     instance.signal("USR1", &instance.master());
-    instance.until_logged("inflight");
+    instance.line("inflight");
     instance.signal("KILL", &instance.workers()[0]);
-    instance.until_logged("killed by signal 9");
+    instance.line("killed by signal 9");
     wait::until("it is replaced", || instance.workers().len() == 2);
     machine.systemctl(&["stop", &instance.service()]);
+    instance.line("Deactivated successfully");
+    instance.line("] stopped");
     let lines = machine.journal(&instance.service());
     let lines: Vec<_> = lines
         .iter()

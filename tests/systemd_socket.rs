@@ -71,16 +71,20 @@ fn two_sockets_are_one_too_many() {
     let (code, _) = machine.run("systemctl", &["start", &instance.service()]);
     assert_eq!(code, Some(1));
     assert_eq!(instance.property("ExecMainStatus"), "69");
-    let (priority, line) = instance.logged("exactly one socket").expect("the reason");
+    let (priority, line) = instance.line("exactly one socket");
     assert_eq!(priority, 3, "{line}");
 }
 
 #[test]
-fn clients_lose_nothing_across_restarts() {
+fn clients_lose_nothing_across_restarts_reloads_and_upgrades() {
     let Some(machine) = systemd::shared() else {
         return;
     };
     let instance = listening(machine, "restarts");
+    let (service, config) = (
+        instance.service(),
+        format!("/etc/tine/{}.toml", instance.name),
+    );
     instance.start();
     let hammer = Hammer::default();
     machine.inside(|| {
@@ -92,11 +96,17 @@ fn clients_lose_nothing_across_restarts() {
             let _stop = Stop(&hammer.stop);
             let mut masters = vec![instance.master()];
             for _ in 0..5 {
-                hammer.until_more(300);
-                machine.systemctl(&["restart", &instance.service()]);
+                for verb in ["restart", "reload"] {
+                    hammer.until_more(150);
+                    machine.systemctl(&[verb, &service]);
+                }
                 masters.push(instance.master());
+                hammer.until_more(150);
+                let upgraded = machine.run("tine", &["upgrade", "--config", &config]);
+                assert_eq!(upgraded.0, Some(0), "{}", upgraded.1);
+                assert_eq!(instance.master(), masters[masters.len() - 1], "in place");
             }
-            hammer.until_more(300);
+            hammer.until_more(150);
             masters.dedup();
             assert_eq!(masters.len(), 6, "every restart gave a new master");
         });

@@ -53,7 +53,7 @@ fn a_wedged_master_is_restarted_by_the_watchdog() {
     wait::until("systemd has restarted it", || {
         instance.property("NRestarts") == "1" && instance.is_active()
     });
-    assert!(instance.logged("Watchdog timeout").is_some());
+    instance.line("Watchdog timeout");
     for process in workers.iter().chain([&master]) {
         assert!(!instance.lives(process), "{process} is left");
     }
@@ -84,7 +84,7 @@ fn a_killed_master_leaves_nobody_and_comes_back() {
 /// A tool to be listed; its database is never asked.
 const TOOL: &str = "/*+++\ndescription = \"One.\"\n+++*/\nSELECT 1 AS one\n";
 
-/// Probes every second instead of every half minute, and the first failure counts.
+/// Probes every second instead of every half minute.
 fn watched(instance: &Instance) -> String {
     let (machine, name) = (instance.machine, &instance.name);
     let folder = "/etc/systemd/system";
@@ -92,7 +92,7 @@ fn watched(instance: &Instance) -> String {
         &format!("{folder}/tine-watchdog@{name}.service.d/test.conf"),
         format!(
             "[Service]\nExecStart=\nExecStart=/usr/local/bin/tine probe --config /etc/tine/{name}.toml \
-             --restart tine@{name}.service --tries 1 --settle 1s\n"
+             --restart tine@{name}.service --tries 3 --pause 100ms --settle 1s\n"
         ),
     );
     machine.write(
@@ -121,12 +121,10 @@ fn the_timer_starts_a_service_that_was_stopped_unless_nobody_wants_it() {
     let service = instance.service();
     machine.systemctl(&["enable", "--now", &service]);
     let probe = watched(&instance);
-    let probes = || {
-        let entries = machine.journal(&probe);
+    let failures = || {
+        let mut entries = machine.journal(&probe);
+        entries.retain(|entry| entry.message.contains("MCP watchdog"));
         entries
-            .iter()
-            .filter(|entry| entry.message.contains("MCP watchdog"))
-            .count()
     };
     let probed = |state: &str| {
         let last = machine.property(&probe, "InvocationID");
@@ -138,11 +136,7 @@ fn the_timer_starts_a_service_that_was_stopped_unless_nobody_wants_it() {
     let master = instance.master();
     probed("inactive");
     probed("inactive");
-    assert_eq!(
-        (instance.master(), probes()),
-        (master, 0),
-        "healthy, and silent"
-    );
+    assert_eq!((instance.master(), failures()), (master, Vec::new()));
 
     machine.systemctl(&["stop", &service]);
     wait::until("the watchdog has started it", || instance.is_active());

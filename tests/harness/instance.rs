@@ -114,14 +114,12 @@ impl<'m> Instance<'m> {
         response.json()
     }
 
-    /// Waits until the journal has a line with this text.
-    pub fn until_logged(&self, text: &str) {
-        wait::until(&format!("{text:?} in the journal"), || {
-            self.logged(text).is_some()
-        });
+    /// The first line of the journal with this text, and its priority, once it is there: journald may lag behind.
+    pub fn line(&self, text: &str) -> (u8, String) {
+        wait::for_some(&format!("{text:?} in the journal"), || self.logged(text))
     }
 
-    /// The first line of the journal with this text, and its priority.
+    /// The same, if it is there by now.
     pub fn logged(&self, text: &str) -> Option<(u8, String)> {
         let entries = self.machine.journal(&self.service());
         let found = entries
