@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 from . import processes
@@ -25,14 +26,23 @@ class Database:
             "listen_addresses": "", "port": self.port, "unix_socket_directories": self.folder,
             "max_connections": 100, "shared_buffers": "256MB", "fsync": "off", "autovacuum": "off",
         }
-        options = [item for name, value in settings.items() for item in ("-c", f"{name}={value}")]
+        self.options = [item for name, value in settings.items() for item in ("-c", f"{name}={value}")]
         self.log = os.path.join(folder, "postgresql.log")
-        self.process = processes.start(self.command("postgres", "-D", self.data, *options), self.log, cwd=self.folder)
-        processes.until("PostgreSQL", lambda: self.psql("postgres", "SELECT 1", check=False).returncode == 0)
+        self.start()
         self.psql("postgres", "CREATE ROLE bot LOGIN PASSWORD 'bot'")
         self.psql("postgres", "CREATE DATABASE bench OWNER bot")
         self.psql("bench", schema)
         self.psql("bench", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO bot")
+
+    def start(self):
+        """Returns when it answers."""
+        self.process = processes.start(self.command("postgres", "-D", self.data, *self.options), self.log, cwd=self.folder)
+        processes.until("PostgreSQL", lambda: self.psql("postgres", "SELECT 1", check=False).returncode == 0)
+
+    def stop(self):
+        """As an operator does it: sessions are ended, not waited for."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
 
     @property
     def data(self):

@@ -3,6 +3,7 @@ a slow server cannot slow its own load down. Half of them come over kept connect
 connecting; how late the clients themselves were is told apart. Knows HTTP only as far as one answer with a length."""
 
 import errno
+import json
 import random
 import selectors
 import socket
@@ -13,12 +14,21 @@ from collections import Counter, deque
 PATIENCE = 15
 
 
+def request(port, tool, arguments, headers):
+    """A call as bytes, and its body alone."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode(), body
+
+
 class Outcome:
     """What came of the requests of one run: latencies in seconds, by status; 0 is no answer at all."""
 
     def __init__(self, offered, seconds):
         self.offered, self.seconds = offered, seconds
         self.latencies, self.failures = {}, Counter()
+        # When good answers arrived.
+        self.good = []
         # How late the generator itself began a request, at the worst.
         self.lateness = 0
 
@@ -139,6 +149,8 @@ class Clients:
         if status == 503 and b"\r\nretry-after:" not in head:
             return self.finish(request, open_requests, outcome, "503 without Retry-After")
         outcome.add(status, time.monotonic() - request.begun)
+        if status == 200:
+            outcome.good.append(time.monotonic())
         del open_requests[request.socket.fileno()]
         self.selector.unregister(request.socket)
         if b"\r\nconnection: close" in head:
