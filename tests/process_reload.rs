@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
@@ -91,6 +92,26 @@ fn nothing_is_lost_through_twenty_upgrades() {
     tally.assert_nothing_lost();
     tally.assert_recorded_once(&database);
     assert_eq!(server.health()["crashes"], 0);
+}
+
+/// As with `systemctl restart` under socket activation: clients wait in the socket's queue for the next server.
+#[test]
+fn nothing_is_lost_through_restarts_on_a_socket_that_stays() {
+    let database = Database::with(hammer::SCHEMA);
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut server = hammer::setup(&database, 1).socket(&socket).start();
+    let hammer = Hammer::start(server.address(), 1);
+    for generation in 2..=6 {
+        hammer.may_answer(generation);
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.wait().code(), Some(0));
+        hammer.older_are_gone(generation);
+        server = hammer::setup(&database, generation).socket(&socket).start();
+        hammer.until_answered(200);
+    }
+    let tally = hammer.stop();
+    tally.assert_nothing_lost();
+    tally.assert_recorded_once(&database);
 }
 
 /// A broken tool, a broken binary, one that is no program and one that is gone, each between changes that succeed.

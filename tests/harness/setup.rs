@@ -56,6 +56,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     open_files: Option<u64>,
     listen: bool,
+    socket: Option<TcpListener>,
     workers: usize,
     shell: Option<String>,
     own_program: bool,
@@ -94,6 +95,7 @@ impl Setup {
             environment: Vec::new(),
             open_files: None,
             listen: true,
+            socket: None,
             workers: 4,
             shell: None,
             own_program: false,
@@ -165,6 +167,12 @@ impl Setup {
         self
     }
 
+    /// The server gets this socket, which outlives it, as from a service manager.
+    pub fn socket(mut self, socket: &TcpListener) -> Setup {
+        self.socket = Some(socket.try_clone().expect("a second handle"));
+        self
+    }
+
     /// A shell runs this line and then becomes the server.
     pub fn behind_shell(mut self, line: &str) -> Setup {
         self.shell = Some(line.into());
@@ -197,7 +205,7 @@ impl Setup {
     }
 
     /// Starts the server and waits for nothing.
-    pub fn launch(self) -> Server {
+    pub fn launch(mut self) -> Server {
         let toolsets: Vec<String> = self
             .toolsets
             .iter()
@@ -215,9 +223,9 @@ impl Setup {
         let output = File::create(&log).expect("log file");
 
         let mut death = DeathPipe::new();
-        let listener = self
-            .listen
-            .then(|| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let passed = self.socket.take();
+        let free = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = self.listen.then(|| passed.unwrap_or_else(free));
         let address = listener
             .as_ref()
             .map(|listener| listener.local_addr().expect("an address"));

@@ -1,7 +1,7 @@
 //! Client connections in the loop: accepting, reading, writing, deadlines, closing. Feeds the table in `connection` and carries
 //! its effects out. Knows nothing of what a request means.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Interest, Token};
@@ -11,7 +11,9 @@ use crate::connection::{Effect, Input, State, step};
 use crate::event_loop::Worker;
 use crate::http::{Progress, Stage};
 use crate::listener::Accepted;
-use crate::settings::{BODY_LEAST, BODY_MOST, BODY_RATE, GRACE, LINGER, LINGER_BYTES, WRITE_STALL};
+use crate::settings::{
+    BODY_LEAST, BODY_MOST, BODY_RATE, BRIEF_GRACE, GRACE, LINGER, LINGER_BYTES, WRITE_STALL,
+};
 use crate::token;
 
 /// At most so many connections are taken at once outside a drain, lest a burst all lands on one worker.
@@ -236,7 +238,7 @@ impl Worker {
         };
         let allowance = match client.reader.head().map(|head| head.content()) {
             Some(crate::http::Content::Length(bytes)) => {
-                (BODY_LEAST + std::time::Duration::from_secs(bytes / BODY_RATE)).min(BODY_MOST)
+                (BODY_LEAST + Duration::from_secs(bytes / BODY_RATE)).min(BODY_MOST)
             }
             _ => BODY_MOST,
         };
@@ -314,16 +316,19 @@ impl Worker {
                 client.input.release();
                 self.set_deadline(key, Some(self.now + self.settings.deadlines.keep_alive));
             }
-            Effect::Grace => {
-                let end = self.draining.unwrap_or(self.now);
-                self.set_deadline(key, Some(end.min(self.now + GRACE)));
-            }
+            Effect::Grace => self.grace(key, GRACE),
+            Effect::BriefGrace => self.grace(key, BRIEF_GRACE),
             Effect::AnswerTimeout => self.answer_timeout(key),
             Effect::AnswerBusy => self.answer_busy(key),
             Effect::AnswerLate => self.answer_late(key),
             Effect::KeepAlive => self.keep_subscription(key),
             Effect::EndStream => self.end_subscription(key),
         }
+    }
+
+    fn grace(&mut self, key: usize, patience: Duration) {
+        let end = self.draining.unwrap_or(self.now);
+        self.set_deadline(key, Some(end.min(self.now + patience)));
     }
 
     /// A deadline passed.

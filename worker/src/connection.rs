@@ -85,6 +85,8 @@ pub enum Effect {
     Next,
     /// Close if no byte has arrived by a short deadline.
     Grace,
+    /// The same by a shorter one.
+    BriefGrace,
     /// Show a subscriber that its stream lives.
     KeepAlive,
     /// Tell a subscriber that its stream ends, and end it.
@@ -103,7 +105,8 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
 
         (Idle { .. }, Bytes) => (Head, Nothing),
         (Idle { first: true }, Drain) => (Idle { first: true }, Grace),
-        (Idle { first: false }, Drain) => (Linger, Shut),
+        // Everybody waits for the end of the pool, so a client that was served has less time to come out with what it is about to say.
+        (Idle { first: false }, Drain) => (Idle { first: false }, BriefGrace),
         // A client that is at work here speaks again in a moment and learns from its answer to come anew; a FIN would cross its request,
         // and no client may repeat a POST by itself (RFC 9110 section 9.2.2).
         (Idle { first }, Retire) => (Idle { first }, Grace),
@@ -217,7 +220,7 @@ idle Answer { close: false } -> writing Nothing
 idle Answer { close: true } -> writing-last Nothing
 idle HangUp -> closed Close
 idle Expired -> linger Shut
-idle Drain -> linger Shut
+idle Drain -> idle BriefGrace
 idle Retire -> idle Grace
 idle Broken -> closed Close
 head HeadDone -> body Nothing

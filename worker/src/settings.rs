@@ -119,5 +119,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES: usize = 1024 * 1024;
 /// A drain's patience with connections that may be about to speak: accepted a moment ago, or in use while the pool goes on.
 pub const GRACE: Duration = Duration::from_millis(1500);
+/// The patience of a whole pool that stops, with connections that were served before: longer than a client at work is silent.
+pub const BRIEF_GRACE: Duration = Duration::from_millis(250);
 /// After a call's deadline the database layer reports it; if it does not within this time, the loop does.
 pub const LATE: Duration = Duration::from_secs(1);
