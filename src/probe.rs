@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-
 use tine_worker::files::Files;
 
 use crate::client::{Address, Client};
@@ -42,10 +41,13 @@ Examples:
   tine probe --url 'unix:/run/tine/swf/socket|http://localhost/mcp' --json
   tine probe --config /etc/tine/swf.toml --restart tine@swf.service
 
-It asks for the health, then initialize (with --modern server/discover), then tools/list, each on a connection of its own and
-within --timeout. With --restart it has systemd restart the unit after --tries failed probes, unless the unit is
-starting, stopping, reloading, not yet settled, stopped and not enabled, or was restarted too often; and never for a
-server that is alive and says what it lacks (503, 401, 404), which a restart would not change.
+It asks for the health, then initialize (with --modern server/discover), then tools/list,
+each on a connection of its own and within --timeout.
+
+With --restart it has systemd restart the unit after --tries failed probes, unless the unit
+starts, stops or reloads, has not settled, is stopped and not enabled, or was restarted too
+often. Never for what a restart would not change: a server that says what it lacks (503), or
+that refuses the question (401, 403, 404).
 
 Exit status, also when a restart was ordered:
   0 healthy   1 it answered, but not as a healthy server   2 no answer, or not in time
