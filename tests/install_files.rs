@@ -12,6 +12,7 @@ use crate::harness::systemd;
 
 const SERVICE: &str = "usr/local/lib/systemd/system/tine@.service";
 const SOCKET: &str = "usr/local/lib/systemd/system/tine@.socket";
+const SYSUSERS: &str = "usr/local/lib/sysusers.d/tine.conf";
 const TMPFILES: &str = "usr/local/lib/tmpfiles.d/tine.conf";
 
 /// A folder that stands for a machine's root.
@@ -164,7 +165,7 @@ fn what_differs_is_shown_and_replaced() {
 #[test]
 fn units_that_systemd_refuses_replace_nothing() {
     if let Some(reason) = systemd::no_analyze() {
-        return eprintln!("skipped: {reason}");
+        return systemd::skip(&reason);
     }
     let root = Root::new();
     root.install(&["swf"]);
@@ -196,7 +197,8 @@ fn what_cannot_be_finished_is_taken_back() {
     root.install(&[]);
     root.write(SERVICE, "# older\n");
     root.write("usr/local/bin/tine", "older");
-    // Found only when the file is to be made, after the program was replaced.
+    fs::set_permissions(root.path(SYSUSERS), PermissionsExt::from_mode(0o600)).expect("a mode");
+    // Found only when the file is to be made, after the program was replaced and the mode set.
     fs::remove_dir_all(root.path("usr/local/lib/tmpfiles.d")).expect("removed");
     root.write(
         "usr/local/lib/tmpfiles.d",

@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use super::error::InstallError;
@@ -29,6 +29,7 @@ enum Step {
     Permissions {
         path: PathBuf,
         mode: u32,
+        group: u32,
     },
 }
 
@@ -123,6 +124,7 @@ impl Transaction {
         self.steps.push(Step::Permissions {
             path: path.clone(),
             mode: found.permissions().mode() & 0o7777,
+            group: found.gid(),
         });
         self.own(path, item)
     }
@@ -174,8 +176,9 @@ impl Transaction {
                     let _ = fs::remove_file(&kept);
                     (path, undone)
                 }
-                Step::Permissions { path, mode } => {
-                    let undone = fs::set_permissions(&path, Permissions::from_mode(mode));
+                Step::Permissions { path, mode, group } => {
+                    let undone = chown(&path, None, Some(group))
+                        .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)));
                     (path, undone)
                 }
             };

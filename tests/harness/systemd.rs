@@ -2,7 +2,7 @@
 //! its own, and nothing of it is left when the tests end. Knows no single instance of Tine: see [`super::instance`].
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -47,8 +47,16 @@ pub fn own() -> Option<Machine> {
 
 fn or_skip<M>(machine: Result<M, impl std::fmt::Display>) -> Option<M> {
     machine
-        .inspect_err(|reason| eprintln!("skipped: no systemd can boot here: {reason}"))
+        .inspect_err(|reason| skip(&format!("no systemd can boot here: {reason}")))
         .ok()
+}
+
+/// Says why the current test is skipped, on the terminal also when tests that pass are silent.
+pub fn skip(reason: &str) {
+    let test = thread::current();
+    let test = test.name().unwrap_or_default();
+    let line = format!("{test}: skipped, because {reason}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Why units can't be verified here, if so.
@@ -99,7 +107,9 @@ impl Machine {
             let status = holder.wait().expect("its end");
             let words = fs::read_to_string(&log).unwrap_or_default();
             let _ = fs::remove_file(&log);
-            assert_eq!(status.code(), Some(CANNOT), "{words}");
+            let cannot = status.code() == Some(CANNOT) || words.starts_with("unshare: ");
+            assert!(cannot, "{words}");
+            let _ = fs::remove_dir(&folder);
             return Err(words.trim().replace('\n', "; "));
         };
         let mut machine = Machine {
