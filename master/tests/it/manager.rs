@@ -3,10 +3,13 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use crate::harness::{PATIENCE, Pool, binary};
+use crate::harness::{PATIENCE, Pool, binary, children};
 
 struct Manager {
     socket: UnixDatagram,
@@ -38,6 +41,24 @@ impl Manager {
         let mut buffer = [0; 256];
         let length = self.socket.recv(&mut buffer).expect("a datagram");
         String::from_utf8(buffer[..length].to_vec()).expect("text")
+    }
+
+    /// Whether nobody feeds the watchdog for so long, sooner or later.
+    fn is_silent_for(&self, span: Duration) -> bool {
+        let (began, mut fed) = (Instant::now(), Instant::now());
+        self.socket.set_read_timeout(Some(span)).expect("timeout");
+        while fed.elapsed() < span && began.elapsed() < 20 * span {
+            let mut buffer = [0; 256];
+            if let Ok(length) = self.socket.recv(&mut buffer)
+                && &buffer[..length] == b"WATCHDOG=1"
+            {
+                fed = Instant::now();
+            }
+        }
+        self.socket
+            .set_read_timeout(Some(PATIENCE))
+            .expect("timeout");
+        fed.elapsed() >= span
     }
 
     /// The next datagram that does not feed the watchdog.
@@ -162,6 +183,41 @@ fn the_watchdog_is_fed_while_a_worker_turns() {
     for _ in 0..5 {
         while manager.hear() != "WATCHDOG=1" {}
     }
+    pool.signal(Signal::SIGTERM);
+    assert_eq!(pool.exit(), 0);
+}
+
+/// Whoever is forked is stopped at once, so that no replacement helps: the service manager must hear that by silence.
+#[test]
+fn the_watchdog_starves_while_the_whole_pool_stands_still() {
+    let manager = Manager::new("wedged");
+    let options = ["workers=2", "heartbeat=600", "tick=100", "grace=300"];
+    let mut pool = manager.start(&options, &[("WATCHDOG_USEC", "300000")]);
+    pool.await_ready();
+    let master = pool.pid();
+    let thawed = AtomicBool::new(false);
+    let starved = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !thawed.load(SeqCst) {
+                for worker in children(master) {
+                    // It may be gone by now.
+                    let _ = kill(Pid::from_raw(worker.cast_signed()), Signal::SIGSTOP);
+                }
+            }
+        });
+        let starved = manager.is_silent_for(Duration::from_secs(1));
+        thawed.store(true, SeqCst);
+        starved
+    });
+    for worker in children(master) {
+        let _ = kill(Pid::from_raw(worker.cast_signed()), Signal::SIGCONT);
+    }
+    manager
+        .socket
+        .set_read_timeout(Some(PATIENCE))
+        .expect("timeout");
+    assert!(starved, "the watchdog is still fed");
+    while manager.hear() != "WATCHDOG=1" {}
     pool.signal(Signal::SIGTERM);
     assert_eq!(pool.exit(), 0);
 }
