@@ -277,7 +277,7 @@ const CHAIN: &[(&str, &str)] = &[
     ("timeout_request", "timeout_graceful_shutdown"),
 ];
 
-/// Of `limit_memory`, in bytes: a new worker with a catalog of hundreds of tools uses half of it.
+/// Of `limit_memory`, in bytes: a new worker uses a few MiB, and needs room for the requests and results that it works on.
 const MEMORY_LEAST: usize = 16 << 20;
 
 fn relations(settings: &Settings, document: Option<&Document>, faults: &mut Vec<Fault>) {

@@ -18,6 +18,7 @@ mod health;
 pub mod http;
 mod listener;
 pub mod mcp;
+mod probing;
 mod progress;
 mod recycle;
 mod requests;

@@ -61,7 +61,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// True when what is used is more than the limit and was less at the first look. `measure` gives bytes.
+    /// What is used, when it is more than the limit and was not at the first look. All in bytes; `measure` is asked once a second.
     fn exceeds(
         &mut self,
         limit: u64,
