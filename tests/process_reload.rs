@@ -9,9 +9,9 @@ use std::path::Path;
 use std::thread;
 
 use nix::fcntl::OFlag;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{Pid, mkfifo};
 use serde_json::{Value, json};
 
 use crate::harness::database::Database;
@@ -82,12 +82,62 @@ fn nothing_is_lost_through_fifty_reloads() {
 #[test]
 fn nothing_is_lost_through_twenty_upgrades() {
     let database = Database::with(hammer::SCHEMA);
-    let server = hammer::setup(&database, 1).own_program().start();
+    // A socket of its own, which no argument leads to again.
+    let server = hammer::setup(&database, 1)
+        .own_program()
+        .binds_itself()
+        .arguments(&["--port", "0"])
+        .start();
     let hammer = Hammer::start(server.address(), 1);
     for generation in 2..=21 {
         server.install(Path::new(PROGRAM));
         change(&server, &hammer, generation, "upgrade");
     }
+    let tally = hammer.stop();
+    tally.assert_nothing_lost();
+    tally.assert_recorded_once(&database);
+    assert_eq!(server.health()["crashes"], 0);
+}
+
+/// Orders of every kind, each before the last one is carried out.
+#[test]
+fn nothing_is_lost_in_a_storm_of_orders() {
+    let database = Database::with(hammer::SCHEMA);
+    let server = hammer::setup(&database, 1)
+        .own_program()
+        .option("limit_max_requests = 50")
+        .binds_itself()
+        .arguments(&["--port", "0"])
+        .start();
+    let hammer = Hammer::start(server.address(), 1);
+    let orders = [
+        Signal::SIGHUP,
+        Signal::SIGTTIN,
+        Signal::SIGUSR2,
+        Signal::SIGTTOU,
+        Signal::SIGHUP,
+        Signal::SIGTTOU,
+        Signal::SIGTTIN,
+    ];
+    for round in 0..10 {
+        for order in orders {
+            server.signal(order);
+            hammer.until_answered(5);
+        }
+        let workers = server.workers();
+        let victim = workers[round % workers.len()].pid;
+        // It may have gone by itself.
+        let _ = kill(Pid::from_raw(victim), Signal::SIGTERM);
+    }
+    wait::until("nothing is under way", || {
+        let workers = server.workers();
+        let newest = server.health()["generation"].as_u64();
+        workers.len() == 4
+            && workers
+                .iter()
+                .all(|worker| Some(worker.generation) == newest)
+    });
+    hammer.until_answered(100);
     let tally = hammer.stop();
     tally.assert_nothing_lost();
     tally.assert_recorded_once(&database);

@@ -7,7 +7,6 @@ use std::fmt;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{Ordering, fence};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
@@ -20,9 +19,8 @@ use crate::snapshot::Snapshot;
 /// to it would wait. A healthy loop turns at least once a second.
 pub const FRESH_HEARTBEAT_NS: u64 = 3_000_000_000;
 
-/// Retries of a snapshot that met the master in the middle of a fold. A fold takes a microsecond; a master that died in one
-/// must not keep a worker spinning.
-const FOLD_RETRIES: usize = 1000;
+/// A snapshot is taken again only when another worker has died meanwhile; so often that cannot be.
+const SNAPSHOT_RETRIES: usize = 100;
 
 /// The shared page. The struct itself lies in each process's own memory, only what it refers to is shared; so no stray
 /// write of a sibling can change where the slots are or how many there are.
@@ -189,11 +187,9 @@ impl Scoreboard {
     /// `status` is its exit code, or minus the number of the signal that killed it; anything but 0 counts as a crash.
     pub fn retire(&self, i: usize, status: i32) {
         let slot = self.slot(i);
-        self.header.fold.fetch_add(1, Ordering::Relaxed);
-        fence(Ordering::Release);
-        self.header.retired.absorb(&slot.counters.totals());
-        slot.clear_worker_lines();
-        self.header.fold.fetch_add(1, Ordering::Release);
+        self.header
+            .retired
+            .take_over(i, slot.counters.totals(), || slot.clear_worker_lines());
         slot.master.emptied(status);
         if status != 0 {
             self.header.count_crash();
@@ -202,21 +198,18 @@ impl Scoreboard {
 
     /// Plain numbers of the whole pool, as one moment saw them.
     ///
-    /// Totals never fall and never count a worker twice: a snapshot that met the master between adding and zeroing is taken
-    /// again (the reader's half of a sequence lock; the writer waits for nobody).
+    /// Totals never fall and never count a worker twice: a snapshot during which the master moved a dead worker's counts is
+    /// taken again (see `fold`).
     pub fn snapshot(&self) -> Snapshot {
-        for _ in 0..FOLD_RETRIES {
-            let before = self.header.fold.load(Ordering::Acquire);
-            if before.is_multiple_of(2) {
-                let snapshot = Snapshot::take(self.header, self.slots);
-                fence(Ordering::Acquire);
-                if self.header.fold.load(Ordering::Relaxed) == before {
-                    return snapshot;
-                }
+        let retired = &self.header.retired;
+        for _ in 0..SNAPSHOT_RETRIES {
+            let view = retired.view();
+            let snapshot = Snapshot::take(self.header, self.slots, view);
+            if retired.holds(view) {
+                return snapshot;
             }
-            std::hint::spin_loop();
         }
-        Snapshot::take(self.header, self.slots)
+        Snapshot::take(self.header, self.slots, retired.view())
     }
 }
 

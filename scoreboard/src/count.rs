@@ -19,8 +19,12 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     pub(crate) fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.set(0);
     }
 }
 
@@ -58,9 +62,9 @@ macro_rules! counters {
                 Totals { $($name: self.$name.get(),)+ }
             }
 
-            /// Master: adds the counts of a reaped worker.
-            pub(crate) fn absorb(&self, totals: &Totals) {
-                $(self.$name.add(totals.$name);)+
+            /// Master: replaces the counts.
+            pub(crate) fn set(&self, totals: &Totals) {
+                $(self.$name.set(totals.$name);)+
             }
 
             pub(crate) fn clear(&self) {

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use crate::count::{Counter, Counters, Gauge, Totals};
+use crate::fold::Retired;
 
 /// What a worker says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,17 +283,15 @@ pub struct Header {
     started_ns: AtomicU64,
     generation: AtomicU64,
     catalog: AtomicU64,
-    /// Odd while the master moves a dead worker's counts to the retired totals; see `Scoreboard::snapshot`.
-    pub(crate) fold: AtomicU64,
     crashes: Counter,
     limit_concurrency: AtomicU32,
     shutting_down: AtomicU32,
     /// Counts of all workers that have been reaped.
-    pub(crate) retired: Counters,
+    pub(crate) retired: Retired,
 }
 
 /// "tine" and the number of this layout, to be raised with every change of what stands where.
-pub const LAYOUT: u64 = 0x7469_6e65_0000_0001;
+pub const LAYOUT: u64 = 0x7469_6e65_0000_0002;
 
 impl Header {
     /// [`LAYOUT`] of the build that made the page.
@@ -333,7 +332,7 @@ impl Header {
 
     /// Counts of all workers that have been reaped.
     pub fn retired(&self) -> Totals {
-        self.retired.totals()
+        self.retired.totals(self.retired.view())
     }
 
     /// Master: the number of the current configuration.

@@ -13,6 +13,7 @@ mod board;
 pub mod control;
 mod count;
 mod document;
+mod fold;
 mod layout;
 mod snapshot;
 

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::count::Totals;
+use crate::fold::View;
 use crate::layout::{Header, Phase, Slot, SlotState};
 use crate::monotonic_ns;
 
@@ -67,13 +68,15 @@ pub struct SlotSnapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn take(header: &Header, slots: &[Slot]) -> Snapshot {
-        let retired = header.retired();
+    pub(crate) fn take(header: &Header, slots: &[Slot], view: View) -> Snapshot {
+        let retired = header.retired.totals(view);
         let mut totals = retired;
         let mut living = Vec::new();
         for (slot, line) in slots.iter().enumerate() {
             let counters = line.counters.totals();
-            totals += counters;
+            if view.included != Some(slot) {
+                totals += counters;
+            }
             if line.master.pid() != 0 {
                 living.push(SlotSnapshot::take(slot, line, counters));
             }

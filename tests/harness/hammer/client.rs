@@ -27,6 +27,8 @@ enum Kind {
     List,
     /// A call that reads.
     Stamp,
+    /// A call that reads and takes its time.
+    Slow,
     /// A call that writes.
     Record,
 }
@@ -137,10 +139,11 @@ impl Client {
         }
         self.next += 1;
         let number = self.next;
-        let kind = match number % 8 {
-            0 => Kind::Initialize,
-            1 => Kind::List,
-            2 | 3 => Kind::Record,
+        let kind = match number % 40 {
+            39 => Kind::Slow,
+            at if at % 8 == 0 => Kind::Initialize,
+            at if at % 8 == 1 => Kind::List,
+            at if at % 8 < 4 => Kind::Record,
             _ => Kind::Stamp,
         };
         let era = if number.is_multiple_of(3) {
@@ -217,6 +220,7 @@ impl Question {
             Kind::List if self.era == Era::Legacy => Post::legacy("tools/list", Value::Null),
             Kind::List => Post::modern("tools/list", Value::Null),
             Kind::Stamp => Post::call(self.era, "stamp", json!({"number": self.number})),
+            Kind::Slow => Post::call(self.era, "slow", json!({"number": self.number})),
             Kind::Record => Post::call(self.era, "record", json!({"number": self.number})),
         };
         post.id(json!(self.number))
@@ -238,7 +242,7 @@ impl Question {
             Kind::Initialize if result["serverInfo"]["name"] == json!("tine") => return None,
             Kind::Initialize => None,
             Kind::List => listed_generation(result),
-            Kind::Stamp | Kind::Record => {
+            Kind::Stamp | Kind::Slow | Kind::Record => {
                 let row = &result["structuredContent"];
                 if row["number"] != json!(self.number) {
                     return Some("the number is not the request's".into());

@@ -39,17 +39,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const SCHEMA: &str = "CREATE TABLE record (number bigint PRIMARY KEY)";
 
 /// The tools that the hammer calls, as files of this generation.
-pub fn tools(generation: u64) -> [(&'static str, String); 2] {
-    let stamp = format!(
-        "/*+++\ndescription = \"Generation {generation}.\"\nshape = \"row\"\n[params.number]\ntype = \"integer\"\n\
-         description = \"Comes back.\"\n+++*/\nSELECT :number AS number, {generation} AS generation\n"
+pub fn tools(generation: u64) -> [(&'static str, String); 3] {
+    let file = |annotations: &str, sql: &str| {
+        format!(
+            "/*+++\ndescription = \"Generation {generation}.\"\nshape = \"row\"\n{annotations}[params.number]\n\
+             type = \"integer\"\ndescription = \"Comes back.\"\n+++*/\n{sql}\n"
+        )
+    };
+    let row = format!(":number AS number, {generation} AS generation");
+    let stamp = file("", &format!("SELECT {row}"));
+    let slow = file("", &format!("SELECT {row} FROM pg_sleep(0.1)"));
+    let record = file(
+        "annotations = { read_only = false }\n",
+        &format!(
+            "WITH new AS (INSERT INTO record (number) VALUES (:number) RETURNING number)\n\
+             SELECT {row} FROM new"
+        ),
     );
-    let record = format!(
-        "/*+++\ndescription = \"Generation {generation}.\"\nshape = \"row\"\nannotations = {{ read_only = false }}\n\
-         [params.number]\ntype = \"integer\"\ndescription = \"Is written, and comes back.\"\n+++*/\n\
-         INSERT INTO record (number) VALUES (:number) RETURNING number, {generation} AS generation\n"
-    );
-    [("stamp", stamp), ("record", record)]
+    [("stamp", stamp), ("slow", slow), ("record", record)]
 }
 
 /// A server with the hammer's tools of this generation.
