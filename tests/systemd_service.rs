@@ -20,13 +20,9 @@ fn it_is_started_when_it_serves_and_stops_without_a_kill() {
         Some(2),
         "{health}"
     );
-    let status = instance.property("StatusText");
-    assert!(
-        status.starts_with("2 of 2 workers ready, generation 1; "),
-        "{status}"
-    );
     wait::until("its status has this answer", || {
-        instance.property("StatusText").contains(" 1 served")
+        let status = instance.property("StatusText");
+        status.starts_with("2 of 2 workers ready, generation 1; ") && status.contains(" 1 served")
     });
     assert_eq!(instance.property("NotifyAccess"), "main");
     let (master, workers) = (instance.master(), instance.workers());
