@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::harness::database::Database;
-use crate::harness::http::{Connection, End};
+use crate::harness::http::{self, Connection, End};
 use crate::harness::mcp::{ERAS, Era, Post};
 use crate::harness::process;
 use crate::harness::server::{Server, kill_pid};
@@ -173,6 +173,29 @@ fn a_request_at_any_moment_of_a_replacement_is_answered() {
         });
         server.until_generation(round);
     }
+}
+
+/// For whoever decides by the health where to send traffic; the process itself is in order.
+#[test]
+fn a_stopping_server_is_healthy_but_not_ready() {
+    let mut server = Setup::new(&Database::fresh()).start();
+    let address = server.address();
+    assert_eq!(http::get(address, "/health/ready").status, 200);
+    let (mut process, mut ready) = (Connection::open(address), Connection::open(address));
+    server.signal(Signal::SIGTERM);
+    until_refused(&server);
+    process.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    ready.send(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(process.response().status, 200);
+    let answer = ready.response();
+    assert_eq!(answer.status, 503);
+    let document = answer.json();
+    assert_eq!(
+        (&document["ok"], &document["database"]),
+        (&json!(false), &json!("ok"))
+    );
+    assert_eq!(document["error"], "the server is stopping");
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 #[test]

@@ -76,12 +76,14 @@ pub fn process(settings: &Settings, pool: &Snapshot, mode: Mode) -> Vec<u8> {
     Value::Object(document).to_string().into_bytes()
 }
 
-/// The database health: its status, and its document.
+/// The database health: its status, and its document. Whoever asks decides by it where to send traffic, so a pool that stops says no as well;
+/// a worker that leaves a pool that goes on says nothing of itself.
 pub fn databases(
     settings: &Settings,
     pool: &Snapshot,
     mode: Mode,
     watch: &Watch,
+    stopping: bool,
     now: Instant,
 ) -> (u16, Vec<u8>) {
     let mut each = Map::new();
@@ -103,12 +105,16 @@ pub fn databases(
         );
         errors.extend(error.map(|error| format!("{}: {error}", database.name)));
     }
+    let database = if errors.is_empty() { "ok" } else { "error" };
+    if stopping {
+        errors.push("the server is stopping".to_owned());
+    }
     let ok = errors.is_empty();
     let mut document = Map::new();
     document.insert("ok".into(), json!(ok));
     document.insert("service".into(), json!(settings.health.service));
     document.insert("pid".into(), json!(std::process::id()));
-    document.insert("database".into(), json!(if ok { "ok" } else { "error" }));
+    document.insert("database".into(), json!(database));
     document.insert("mcp_stateless".into(), json!(true));
     document.insert(
         "timestamp".into(),

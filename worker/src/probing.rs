@@ -66,6 +66,7 @@ impl Worker {
             &self.board.snapshot(),
             self.mode,
             &self.health,
+            self.board.header().shutting_down(),
             self.now,
         );
         self.answer(key, &Reply::json(status, &[&body]));
