@@ -17,7 +17,8 @@ use crate::harness::wait;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/toolset");
 
-fn serve() -> Server {
+/// A server with everything that the clients look at.
+pub fn serve() -> Server {
     let database = Database::with(include_str!("conformance/schema.sql"));
     Setup::new(&database)
         .option("server_name = \"fixture\"")
@@ -28,7 +29,12 @@ fn serve() -> Server {
 /// Runs a client against a server of its own and checks everything that it reports to have seen.
 fn sees_everything(command: &Command, script: &[u8], version: &str) {
     let server = serve();
-    let seen = report(&server, command, script);
+    sees_everything_at(&url_of(&server), command, script, version);
+}
+
+/// The same at the URL of a server that somebody else started with [`serve`].
+pub fn sees_everything_at(url: &str, command: &Command, script: &[u8], version: &str) {
+    let seen = report(url, command, script);
     assert_eq!(seen["version"], version);
     assert_eq!(seen["server"], "fixture");
     let tools = seen["tools"].as_array().expect("names");
@@ -58,9 +64,12 @@ fn sees_everything(command: &Command, script: &[u8], version: &str) {
     }
 }
 
-/// What a client says that it has seen of this server.
-fn report(server: &Server, command: &Command, script: &[u8]) -> Value {
-    let url = format!("http://{}/mcp", server.address());
+fn url_of(server: &Server) -> String {
+    format!("http://{}/mcp", server.address())
+}
+
+/// What a client says that it has seen at this URL.
+fn report(url: &str, command: &Command, script: &[u8]) -> Value {
     let mut with_url = Command::new(command.get_program());
     with_url.args(command.get_args().map(|argument| {
         if argument == "URL" {
@@ -93,7 +102,7 @@ fn hears_of_a_new_tool(command: &Command, script: &[u8]) {
         .tool("first", TOOL)
         .start();
     let seen = thread::scope(|threads| {
-        let client = threads.spawn(|| report(&server, command, script));
+        let client = threads.spawn(|| report(&url_of(&server), command, script));
         wait::until("the client listens", || {
             assert!(!client.is_finished(), "it left");
             server.health()["workers"][0]["subscriptions"] == 1
@@ -125,7 +134,7 @@ fn words(block: &Value) -> String {
         .to_owned()
 }
 
-fn python(environment: &str, script: &str, arguments: &[&str]) -> Command {
+pub fn python(environment: &str, script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(installed::folder(environment).join("bin/python"));
     let script = format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR"));
     command.arg(script).arg("URL").args(arguments);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests run Tine against: PostgreSQL, pgbouncer and systemd-nspawn from Debian, the official conformance
+# Installs what the tests run Tine against: PostgreSQL, pgbouncer, proxies and systemd-nspawn from Debian, the official conformance
 # suite and the official MCP clients into .state/tests. Does nothing, quickly, when all of it is there.
 #
 #   tests/install.sh            what the tests need
@@ -30,14 +30,16 @@ need gcc cc
 need libc6-dev /usr/include/stdio.h
 need postgresql '/usr/lib/postgresql/*/bin/postgres'
 need pgbouncer pgbouncer
+need apache2-bin apache2
+need nginx-light nginx
+need haproxy haproxy
 need systemd-container systemd-nspawn
 need iproute2 ip
 need npm npm
 need python3-venv '/usr/lib/python3*/ensurepip/__init__.py' '/usr/lib/python3/dist-packages/ensurepip/__init__.py'
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 case ${1-} in
-  benches) need nginx-light nginx; need wrk wrk ;;
-  overload) need wrk wrk ;;
+  benches|overload) need wrk wrk ;;
 esac
 
 if [ -n "$missing" ]; then

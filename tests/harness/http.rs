@@ -257,6 +257,19 @@ impl Connection {
         }
     }
 
+    /// Reads until these bytes have come, and keeps them unread.
+    pub fn until(&mut self, bytes: &[u8]) {
+        while !self
+            .unread
+            .windows(bytes.len())
+            .any(|window| window == bytes)
+        {
+            self.more().unwrap_or_else(|fault| {
+                panic!("{fault} after {:?}", String::from_utf8_lossy(&self.unread))
+            });
+        }
+    }
+
     /// Waits for the end; panics when the server sends something instead.
     pub fn end(&mut self) -> End {
         assert!(

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod mcp;
 pub mod network;
 pub mod process;
+pub mod proxy;
 pub mod server;
 pub mod setup;
 pub mod stream;
