@@ -17,6 +17,8 @@ mod db_logins;
 mod db_outage;
 mod db_pooler;
 mod demo;
+mod hosts_database;
+mod hosts_tine;
 mod http_corpus;
 mod http_wire;
 mod install_files;

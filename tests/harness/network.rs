@@ -11,6 +11,8 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
+use super::systemd::skip;
+
 /// A network of hosts, and the place from which tests look at it: a namespace with the bridge in it.
 pub struct Network {
     lan: Host,
@@ -34,7 +36,7 @@ impl Network {
         match made {
             Ok(network) => Some(network),
             Err(fault) => {
-                println!("SKIPPED: this machine makes no network namespaces for us: {fault}");
+                skip(&format!("no network namespaces can be made here: {fault}"));
                 None
             }
         }

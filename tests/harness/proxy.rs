@@ -2,8 +2,10 @@
 //! addresses and paths are put in their place. They run on ports of their own and touch no proxy of the machine.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,6 +61,16 @@ impl Plan {
             kind,
             text: replaced(kind.shipped(), "127.0.0.1:8000", &server.to_string()),
             here: Ipv4Addr::LOCALHOST,
+            tls: None,
+        }
+    }
+
+    /// HAProxy in front of the two hosts that `haproxy-hosts.cfg` names.
+    pub fn hosts(here: Ipv4Addr) -> Plan {
+        Plan {
+            kind: Kind::Haproxy,
+            text: include_str!("../../systemd/proxies/haproxy-hosts.cfg").to_owned(),
+            here,
             tls: None,
         }
     }
@@ -242,6 +254,17 @@ impl Proxy {
             .into_iter()
             .map(|kind| Plan::tcp(kind, server).start())
             .collect()
+    }
+
+    /// Asks or tells HAProxy something at its admin socket (its management guide, 9.3 "Unix Socket commands").
+    pub fn admin(&self, command: &str) -> String {
+        let mut socket = UnixStream::connect(self.folder.join("admin.sock")).expect("the socket");
+        socket
+            .write_all(format!("{command}\n").as_bytes())
+            .expect("an order");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("an answer");
+        answer
     }
 
     /// What it wrote.
