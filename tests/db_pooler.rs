@@ -1,91 +1,16 @@
-//! Behind pgbouncer in transaction mode. Without the program these tests say so and prove nothing.
+//! Behind pgbouncer in transaction mode: what the database layer promises holds there too.
 
 use std::collections::HashSet;
-use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{User, geteuid};
 use tine::cluster::{Cluster, SUPERUSER};
 use tine_worker::db::{Access, DbError, Job, JobId, Options};
 
-use super::db_harness::{Loop, admin, cluster, eventually, job, statement, writing};
+use super::db_harness::{Loop, admin, cluster, job, statement, writing};
+use crate::harness::pooler::Pooler;
 
-const PROGRAM: &str = "/usr/sbin/pgbouncer";
-
-struct Pooler {
-    child: Child,
-    folder: PathBuf,
-    port: u16,
-}
-
-impl Pooler {
-    /// `None`, with a word about it, where pgbouncer is not installed.
-    fn start(cluster: &Cluster, name: &str, settings: &str) -> Option<Pooler> {
-        if !Path::new(PROGRAM).exists() {
-            println!("SKIPPED: {PROGRAM} is not installed (apt-get install pgbouncer)");
-            return None;
-        }
-        let folder =
-            std::env::temp_dir().join(format!("tine-pooler-{}-{name}", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let users = folder.join("users.txt");
-        fs::write(&users, format!("\"{SUPERUSER}\" \"\"\n")).unwrap();
-        let file = folder.join("pgbouncer.ini");
-        let text = format!(
-            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n{settings}\n",
-            cluster.port(),
-            users.display()
-        );
-        fs::write(&file, text).unwrap();
-        let mut command = Command::new(PROGRAM);
-        if geteuid().is_root() {
-            // It refuses to run as root, as PostgreSQL does.
-            let user = User::from_name("postgres").unwrap().unwrap();
-            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
-        }
-        let child = command
-            .arg("-q")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        eventually("pgbouncer listens", || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        Some(Pooler {
-            child,
-            folder,
-            port,
-        })
-    }
-
-    fn pool(&self, options: Options) -> Loop {
-        Loop::new(
-            &format!("postgresql://{SUPERUSER}@127.0.0.1:{}/postgres", self.port),
-            options,
-        )
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
+fn pool(pooler: &Pooler, options: Options) -> Loop {
+    Loop::new(&pooler.url("postgres", SUPERUSER), options)
 }
 
 fn fixture() -> Cluster {
@@ -157,23 +82,20 @@ fn behaves(it: &mut Loop) {
 #[test]
 fn a_pooler_is_recognised_by_its_refusal_of_parameters() {
     let cluster = fixture();
-    let Some(pooler) = Pooler::start(
-        &cluster,
-        "refuses",
-        "default_pool_size = 2\nmax_client_conn = 50",
-    ) else {
-        return;
-    };
+    let pooler = Pooler::start(&cluster, "default_pool_size = 2\nmax_client_conn = 50");
     for known in [false, true] {
-        let mut it = pooler.pool(Options {
-            pooler: known,
-            ..Options::default()
-        });
+        let mut it = pool(
+            &pooler,
+            Options {
+                pooler: known,
+                ..Options::default()
+            },
+        );
         behaves(&mut it);
         assert_eq!(it.probe(), Ok(()));
     }
     // Four clients over two sessions of the server: they share them, and stay apart.
-    let mut it = pooler.pool(Options::default());
+    let mut it = pool(&pooler, Options::default());
     let ids: Vec<JobId> = (0..40)
         .map(|number| {
             let access = if number % 2 == 0 {
@@ -206,10 +128,8 @@ fn a_pooler_that_drops_our_parameters_cannot_make_a_read_a_write() {
     let cluster = fixture();
     let ignored = "default_pool_size = 2\nignore_startup_parameters = \
                    default_transaction_read_only,statement_timeout,lock_timeout,idle_in_transaction_session_timeout";
-    let Some(pooler) = Pooler::start(&cluster, "drops", ignored) else {
-        return;
-    };
-    behaves(&mut pooler.pool(Options::default()));
+    let pooler = Pooler::start(&cluster, ignored);
+    behaves(&mut pool(&pooler, Options::default()));
 }
 
 #[test]

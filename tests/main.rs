@@ -37,6 +37,7 @@ mod process_hammer;
 mod process_hangups;
 mod process_hygiene;
 mod process_outage;
+mod process_pooler;
 mod process_recycle;
 mod process_reload;
 mod process_slow_clients;

@@ -21,7 +21,12 @@ pub fn options() -> Options {
 
 /// A cluster that only one test uses, because it halts, freezes or restarts it.
 pub fn own_cluster() -> Cluster {
-    let cluster = Cluster::start(options(), &mut |_| {}).unwrap_or_else(|fault| panic!("{fault}"));
+    cluster_with(options())
+}
+
+/// The same with options of its own.
+pub fn cluster_with(options: Options) -> Cluster {
+    let cluster = Cluster::start(options, &mut |_| {}).unwrap_or_else(|fault| panic!("{fault}"));
     connect(&cluster.url("postgres", SUPERUSER))
         .batch_execute(&format!("CREATE ROLE {ROLE} LOGIN"))
         .expect("role");
@@ -36,6 +41,7 @@ fn shared_cluster() -> &'static Cluster {
 
 /// A database of one test.
 pub struct Database {
+    pub name: String,
     /// With [`ROLE`], which owns it.
     pub url: String,
     admin_url: String,
@@ -66,6 +72,7 @@ impl Database {
         Database {
             url: cluster.url(&name, ROLE),
             admin_url: cluster.url(&name, SUPERUSER),
+            name,
         }
     }
 

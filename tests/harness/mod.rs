@@ -11,6 +11,7 @@ pub mod installed;
 pub mod instance;
 pub mod mcp;
 pub mod network;
+pub mod pooler;
 pub mod process;
 pub mod proxy;
 pub mod server;
