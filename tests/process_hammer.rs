@@ -1,17 +1,13 @@
 //! Workers come and go under a load that notices every lost answer: see `harness::hammer` for what counts as lost.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::harness::database::Database;
-use crate::harness::hammer::{self, Hammer, Kill};
-use crate::harness::http::Connection;
+use crate::harness::hammer::{self, Counters, Hammer, Kill};
 use crate::harness::process;
 use crate::harness::server::{Server, kill_pid};
 use crate::harness::wait;
@@ -81,32 +77,6 @@ fn nothing_is_lost_while_workers_are_told_to_drain_by_hand() {
     tally.assert_recorded_once(&database);
 }
 
-/// Looks at the counters until told to stop; how often it could. None of them may ever fall.
-fn watch_counters(address: SocketAddr, stop: &AtomicBool) -> u64 {
-    let mut highest = Map::new();
-    let mut looks = 0;
-    while !stop.load(SeqCst) {
-        // The request may meet the worker that was just killed.
-        let Some(health) = try_health(address) else {
-            continue;
-        };
-        looks += 1;
-        for (name, count) in health["totals"].as_object().expect("totals") {
-            let before = highest.insert(name.clone(), count.clone());
-            let before = before.and_then(|count| count.as_u64());
-            assert!(before <= count.as_u64(), "{name}: {count} after {before:?}");
-        }
-    }
-    looks
-}
-
-fn try_health(address: SocketAddr) -> Option<Value> {
-    let mut client = Connection::try_open(address).ok()?;
-    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    client.try_send(request.as_bytes()).ok()?;
-    Some(client.try_response().ok()?.json())
-}
-
 /// What a client sees of a killed process is what the kernel makes of its sockets: a FIN, or a reset where bytes were not read yet.
 /// Whichever it is, the connection ends at once, and no half of an answer can pass for a whole one.
 #[test]
@@ -114,13 +84,8 @@ fn a_worker_killed_five_times_a_second_costs_its_requests_in_flight_and_no_more(
     const PACE: Duration = Duration::from_millis(200);
     let database = Database::with(hammer::SCHEMA);
     let server = hammer::setup(&database, 1).start();
-    let address = server.address();
-    let stop = Arc::new(AtomicBool::new(false));
-    let counters = {
-        let stop = Arc::clone(&stop);
-        thread::spawn(move || watch_counters(address, &stop))
-    };
-    let hammer = Hammer::start(address, 1);
+    let counters = Counters::watch(server.address());
+    let hammer = Hammer::start(server.address(), 1);
     let mut kills = Vec::new();
     for round in 0..50 {
         let children = process::children(server.pid());
@@ -131,8 +96,7 @@ fn a_worker_killed_five_times_a_second_costs_its_requests_in_flight_and_no_more(
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     let tally = hammer.stop();
-    stop.store(true, SeqCst);
-    assert!(counters.join().expect("no counter falls") > 0);
+    counters.assert_never_fell();
     assert!(
         kills.len() > 40,
         "{} workers were there to be killed",

@@ -15,6 +15,7 @@
 //! have to tell its user. Lost too is what was refused, reset, cut off in the middle of an answer, or not answered within [`PATIENCE`].
 
 mod client;
+mod counters;
 mod kill;
 mod tally;
 
@@ -29,6 +30,7 @@ use super::setup::Setup;
 use super::wait;
 
 use client::Client;
+pub use counters::Counters;
 pub use kill::Kill;
 pub use tally::Tally;
 
