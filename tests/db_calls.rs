@@ -64,6 +64,7 @@ fn the_session_is_what_a_call_expects() {
         ("statement_timeout", "8s"),
         ("lock_timeout", "8s"),
         ("idle_in_transaction_session_timeout", "30s"),
+        ("jit", "off"),
     ];
     for (name, value) in table {
         assert_eq!(

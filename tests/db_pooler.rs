@@ -127,7 +127,7 @@ fn a_pooler_is_recognised_by_its_refusal_of_parameters() {
 fn a_pooler_that_drops_our_parameters_cannot_make_a_read_a_write() {
     let cluster = fixture();
     let ignored = "default_pool_size = 2\nignore_startup_parameters = \
-                   default_transaction_read_only,statement_timeout,lock_timeout,idle_in_transaction_session_timeout";
+                   jit,default_transaction_read_only,statement_timeout,lock_timeout,idle_in_transaction_session_timeout";
     let pooler = Pooler::start(&cluster, ignored);
     behaves(&mut pool(&pooler, Options::default()));
 }

@@ -407,6 +407,11 @@ fn parameters(settings: &Settings, pooler: bool) -> Vec<(&'static str, String)> 
     if let Some(options) = &login.options {
         list.push(("options", options.clone()));
     }
+    // Compiling a plan to machine code takes seconds, when most calls take milliseconds. An operator who wants it says so.
+    let mentions_jit = |options: &String| options.contains("jit");
+    if !pooler && !login.options.as_ref().is_some_and(mentions_jit) {
+        list.push(("jit", "off".to_string()));
+    }
     if !pooler {
         list.extend([
             ("default_transaction_read_only", "on".to_string()),
