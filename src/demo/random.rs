@@ -80,6 +80,19 @@ impl Random {
         choices[0].0
     }
 
+    /// A version 4 uuid (RFC 9562, section 5.4).
+    pub fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            0x8000 | (low >> 50),
+            low & 0xffff_ffff_ffff
+        )
+    }
+
     /// An age in microseconds up to `oldest`: the larger `power`, the more of them are recent.
     pub fn age(&mut self, oldest: i64, power: f64) -> i64 {
         (self.fraction().powf(power) * oldest as f64) as i64

@@ -2,6 +2,9 @@
 //! has. Rows are made one at a time and never kept. Knows nothing of connections.
 
 mod panda;
+mod pcs;
+mod queues;
+mod runs;
 mod swf;
 mod world;
 
@@ -29,8 +32,13 @@ pub struct Counts {
     pub messages: usize,
     pub logs: usize,
     pub memories: usize,
+    pub runs: usize,
+    pub stf_files: usize,
+    pub slices: usize,
+    pub tags: usize,
     pub jobs: usize,
     pub tasks: usize,
+    pub queues: usize,
 }
 
 impl Size {
@@ -50,8 +58,13 @@ impl Size {
                 messages: 5_000,
                 logs: 10_000,
                 memories: 1_000,
+                runs: 500,
+                stf_files: 2_000,
+                slices: 5_000,
+                tags: 500,
                 jobs: 20_000,
                 tasks: 500,
+                queues: 300,
             },
             Size::Full => Counts {
                 agents: 200,
@@ -60,8 +73,13 @@ impl Size {
                 messages: 50_000,
                 logs: 100_000,
                 memories: 10_000,
+                runs: 500,
+                stf_files: 20_000,
+                slices: 50_000,
+                tags: 500,
                 jobs: 200_000,
                 tasks: 5_000,
+                queues: 300,
             },
         }
     }
@@ -100,10 +118,25 @@ pub const TABLES: &[Table] = &[
     swf::MESSAGES,
     swf::LOGS,
     swf::MEMORIES,
+    runs::RUNS,
+    runs::STF_FILES,
+    runs::TF_FILES,
+    runs::SLICES,
+    runs::STATES,
+    runs::EVENTS,
+    runs::PERSISTENT,
+    pcs::CATEGORIES,
+    pcs::PHYSICS,
+    pcs::EVGEN,
+    pcs::SIMULATION,
+    pcs::RECONSTRUCTION,
     panda::TASKS,
     panda::ACTIVE_JOBS,
     panda::ARCHIVED_JOBS,
     panda::FILES,
+    queues::QUEUES,
+    queues::WORKERS,
+    queues::WORKER_JOBS,
 ];
 
 /// What all tables of one load share.
@@ -160,6 +193,13 @@ mod tests {
         assert_eq!(rows("swf_namespace"), 50);
         assert_eq!(rows("swf_workflow_executions"), 2_000);
         assert_eq!(rows("swf_applog"), 10_000);
+        assert_eq!(rows("swf_runs"), 500);
+        assert_eq!(rows("swf_stf_files"), 2_000);
+        assert_eq!(rows("swf_tf_slices"), 5_000);
+        assert_eq!(rows("doma_panda.schedconfig_json"), 300);
+        let tags =
+            ["physics", "evgen", "simu", "reco"].map(|kind| rows(&format!("pcs_{kind}_tag")));
+        assert_eq!(tags.iter().sum::<usize>(), 500);
         assert_eq!(
             rows("doma_panda.jobsactive4") + rows("doma_panda.jobsarchived4"),
             20_000

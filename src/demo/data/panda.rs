@@ -99,7 +99,9 @@ const JOB_COLUMNS: &str = "pandaid, jobdefinitionid, pilotid, creationtime, modi
                            taskbuffererrorcode, taskbuffererrordiag, computingsite, computingelement, \
                            destinationdblock, nevents, vo, workinggroup, processingtype, produsername, batchid, \
                            specialhandling, corecount, inputfilebytes, noutputdatafiles, outputfilebytes, \
-                           jeditaskid, actualcorecount, reqid, maxrss, statechangetime, currentpriority";
+                           jeditaskid, actualcorecount, reqid, maxrss, statechangetime, currentpriority, \
+                           superrorcode, superrordiag, brokerageerrorcode, brokerageerrordiag, \
+                           jobdispatchererrorcode, jobdispatchererrordiag, maxpss, jobmetrics";
 
 pub const ACTIVE_JOBS: Table = table("doma_panda.jobsactive4", JOB_COLUMNS, |world, _, rows| {
     jobs(world, |job, random| match job.under_way {
@@ -157,18 +159,18 @@ pub const FILES: Table = table(
     },
 );
 
-struct Job {
-    id: i64,
+pub struct Job {
+    pub id: i64,
     task: i64,
     request: i64,
     user: Option<&'static str>,
-    site: Option<&'static str>,
-    status: &'static str,
+    pub site: Option<&'static str>,
+    pub status: &'static str,
     under_way: bool,
-    created: Micros,
-    started: Option<Micros>,
+    pub created: Micros,
+    pub started: Option<Micros>,
     ended: Option<Micros>,
-    modified: Micros,
+    pub modified: Micros,
 }
 
 const UNDER_WAY: &[(&str, u64)] = &[
@@ -192,7 +194,7 @@ const ENDED: &[(&str, u64)] = &[
 
 /// Goes through all jobs, oldest first, always the same ones. `each` also gets a stream of random numbers that is the
 /// job's own, so that the three tables that look at a job agree on it.
-fn jobs(
+pub fn jobs(
     world: &World,
     mut each: impl FnMut(&Job, &mut Random) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -238,12 +240,18 @@ fn jobs(
     Ok(())
 }
 
+/// Longer than what the summary of errors groups by.
+const LONG_DIAGNOSIS: &str = "work directory (/scratch/é) is too large: it holds the input, the output, the logs of four attempts, \
+     a core file, the container's image, what the payload unpacked there, a checkout of the reconstruction with its \
+     history, the conditions of three months, and the results of the job before, which nobody cleaned up when it ended";
+
 /// Pilot errors as they come, with their codes.
 const PILOT_ERRORS: &[(i32, &str)] = &[
     (1099, "Failed to stage-in file: rucio timed out after 100%"),
     (1150, "looping job killed by pilot"),
     (1201, "caught signal: SIGTERM"),
     (1235, "job has exceeded the memory limit"),
+    (1104, LONG_DIAGNOSIS),
     (
         1305,
         "payload execution failed: /srv/run.sh: Befehl \"epic\" nicht gefunden",
@@ -316,5 +324,26 @@ impl Job {
             .maybe_plain(ran.then(|| random.below(8_000_000)))
             .time(self.modified)
             .plain(random.between(0, 1_000));
+        self.write_rarer(row, random);
+    }
+
+    /// The errors of the components that seldom fail, and what the pilot measured.
+    fn write_rarer(&self, row: &mut Row, random: &mut Random) {
+        let faulty = matches!(self.status, "failed" | "cancelled" | "closed");
+        let mut error = |percent, diagnosis| {
+            (faulty && random.percent(percent))
+                .then(|| (random.pick(&[100, 101, 2_000]), diagnosis))
+        };
+        let rare = [
+            error(4, Some("Lost heartbeat — 100 %")),
+            error(2, None),
+            error(3, Some("dispatcher's \"timeout\"")),
+        ];
+        for (code, diagnosis) in rare.map(Option::unwrap_or_default) {
+            row.plain(code).maybe_text(diagnosis);
+        }
+        let ran = self.ended.is_some();
+        row.maybe_plain(ran.then(|| random.below(8_000_000)))
+            .maybe_text((ran && random.percent(50)).then_some("nEvents=100 dbTime=0.0"));
     }
 }

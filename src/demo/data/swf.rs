@@ -67,6 +67,7 @@ pub const AGENTS: Table = table(
             last_beat = beat.unwrap_or(last_beat);
             // Whoever stops in order says so; a killed one goes on claiming that all is well.
             let (status, state) = match (alive, random.below(4)) {
+                (true, 0) if agent.kind == "agent_manager" => ("ERROR", "READY"),
                 (true, 0) => ("WARNING", "PROCESSING"),
                 (true, _) => ("OK", "READY"),
                 (false, 0) => ("EXITED", "EXITED"),
@@ -171,40 +172,94 @@ pub const MESSAGES: Table = table(
     "message_id, message_type, sender_agent, sender_type, message_content, sent_at, is_successful, queue_name, \
      namespace, execution_id, run_id",
     |world, random, rows| {
+        let mut last = world.now;
         for index in 0..world.counts.messages {
             let execution = &world.executions[random.index(world.executions.len())];
             let agent = &world.agents[random.index(world.agents.len())];
-            let kind = random.pick(&[
-                "run_imminent",
-                "start_run",
-                "stf_gen",
-                "stf_ready",
-                "end_run",
-                "error",
-            ]);
-            let content = match kind {
-                "error" => json!({"error": "worker died: \"signal 9\"", "run_id": null}),
-                _ => json!({"run_id": index % 500 + 1, "filename": format!("swf.{index:06}.stf")}),
+            let kind = random.weighted(MESSAGE_TYPES);
+            let run = world.runs[execution.run].number;
+            let content = content(random, kind, run, index);
+            let sent = match random.percent(4) {
+                true => last.max(execution.start),
+                false => (execution.start + random.age(HOUR, 1.0)).min(world.now),
             };
-            let sent = (execution.start + random.age(HOUR, 1.0)).min(world.now);
+            last = sent;
             let attached = !random.percent(10);
+            let named = match random.below(40) {
+                0 => "test-run".to_owned(),
+                1 => String::new(),
+                _ => run.to_string(),
+            };
             rows.row(|row| {
-                row.plain(uuid(random))
+                row.plain(random.uuid())
                     .text(kind)
                     .maybe_text((!random.percent(5)).then_some(agent.name.as_str()))
                     .text(agent.kind)
-                    .json(&content)
+                    .text(&content)
                     .time(sent)
                     .plain(kind != "error")
                     .text("/topic/epictopic")
                     .maybe_text(world.namespace(execution.namespace))
                     .maybe_text(attached.then_some(execution.id.as_str()))
-                    .maybe_text(attached.then_some(&*format!("{}", index % 500 + 1)));
+                    .maybe_text(attached.then_some(&*named));
             })?;
         }
         Ok(())
     },
 );
+
+const MESSAGE_TYPES: &[(&str, u64)] = &[
+    ("run_imminent", 10),
+    ("start_run", 10),
+    ("stf_gen", 30),
+    ("stf_ready", 30),
+    ("end_run", 10),
+    ("run_workflow_failed", 2),
+    ("error", 8),
+];
+
+/// What a message says, as JSON: mostly an object of its type's usual form, sometimes whatever its sender thought of.
+fn content(random: &mut Random, kind: &str, run: i64, index: usize) -> String {
+    const ODD_ERRORS: &[&str] = &[
+        r#"{"reason": "läuft nicht", "code": 7}"#,
+        r#"{"error": {"code": 5, "hint": null}}"#,
+        r#"{"error": null}"#,
+        r#""Broker weg: 100%""#,
+        r#"[1, "two"]"#,
+        "null",
+        "{}",
+    ];
+    const ODD_RUNS: &[&str] = &[
+        r#"{"run_id": ""}"#,
+        r#"{"run_id": null}"#,
+        r#"{"run_id": 0}"#,
+        "{}",
+    ];
+    const ODD: &[&str] = &[
+        "null",
+        "{}",
+        "[]",
+        "0",
+        r#""""#,
+        "false",
+        "true",
+        r#""plain text, 'quoted'\nand \"broken\"""#,
+        r#"[1, 2.5, null, true, {"é": "東京"}]"#,
+    ];
+    match (kind, random.below(10)) {
+        ("error" | "run_workflow_failed", 0..=2) => random.pick(ODD_ERRORS).to_owned(),
+        ("error" | "run_workflow_failed", _) => {
+            json!({"error": "worker died: \"signal 9\"", "run_id": null}).to_string()
+        }
+        ("run_imminent", 0) => random.pick(ODD_RUNS).to_owned(),
+        ("run_imminent", 1..=3) => json!({"run_id": run.to_string(), "tick": 0.5}).to_string(),
+        ("run_imminent", _) => json!({"run_id": run, "beam": "10x275"}).to_string(),
+        (_, 0) => random.pick(ODD).to_owned(),
+        (_, 1) => json!({"run_id": run, "comment": "Überlänge 東京 ".repeat(20), "rate": 0.000_01})
+            .to_string(),
+        _ => json!({"run_id": run, "filename": format!("swf.{index:06}.stf")}).to_string(),
+    }
+}
 
 const LEVELS: &[((i32, &str), u64)] = &[
     ((10, "DEBUG"), 10),
@@ -315,16 +370,3 @@ pub const MEMORIES: Table = table(
         Ok(())
     },
 );
-
-/// A version 4 uuid (RFC 9562, section 5.4).
-fn uuid(random: &mut Random) -> String {
-    let (high, low) = (random.next(), random.next());
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        (high >> 16) & 0xffff,
-        high & 0xfff,
-        0x8000 | (low >> 50),
-        low & 0xffff_ffff_ffff
-    )
-}

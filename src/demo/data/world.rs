@@ -70,6 +70,23 @@ pub struct Execution {
     pub start: Micros,
     pub end: Option<Micros>,
     pub status: &'static str,
+    /// Index into [`World::runs`].
+    pub run: usize,
+}
+
+pub struct Run {
+    pub number: i64,
+    pub start: Micros,
+    pub end: Option<Micros>,
+}
+
+/// A super time frame: one file of raw data.
+pub struct StfFile {
+    pub id: String,
+    pub name: String,
+    /// Index into [`World::runs`].
+    pub run: usize,
+    pub created: Micros,
 }
 
 pub struct Task {
@@ -132,6 +149,10 @@ pub struct World {
     /// Oldest first.
     pub executions: Vec<Execution>,
     /// Oldest first.
+    pub runs: Vec<Run>,
+    /// Oldest run first.
+    pub stf_files: Vec<StfFile>,
+    /// Oldest first.
     pub tasks: Vec<Task>,
 }
 
@@ -142,6 +163,9 @@ impl World {
         let agents = agents(&mut random, &counts, &namespaces);
         let executions = executions(&mut random, &counts, now);
         let tasks = tasks(&mut random, counts.tasks, now);
+        let mut random = Random::new(seed, "runs");
+        let runs = runs(&mut random, counts.runs, now);
+        let stf_files = stf_files(&mut random, &runs, counts.stf_files, now);
         World {
             seed,
             now,
@@ -149,6 +173,8 @@ impl World {
             namespaces,
             agents,
             executions,
+            runs,
+            stf_files,
             tasks,
         }
     }
@@ -247,6 +273,50 @@ fn executions(random: &mut Random, counts: &Counts, now: Micros) -> Vec<Executio
                 start,
                 end: (!open).then_some(end.min(now)),
                 status,
+                run: index * counts.runs / counts.executions.max(1),
+            }
+        })
+        .collect()
+}
+
+fn runs(random: &mut Random, count: usize, now: Micros) -> Vec<Run> {
+    (0..count)
+        .map(|index| {
+            let mut start =
+                now - spread(index, count, 60 * DAY, 2.0) - random.age(10 * MINUTE, 1.0);
+            if random.percent(20) {
+                start -= start % SECOND;
+            }
+            let end = start + random.between(30 * SECOND, 4 * HOUR);
+            // What still takes data has no end, nor has what broke down.
+            let open = end > now || random.percent(3);
+            Run {
+                number: 1_001 + index as i64,
+                start,
+                end: (!open).then_some(end),
+            }
+        })
+        .collect()
+}
+
+fn stf_files(random: &mut Random, runs: &[Run], count: usize, now: Micros) -> Vec<StfFile> {
+    let mut last = now;
+    (0..count)
+        .map(|index| {
+            let place = index * runs.len() / count;
+            let run = &runs[place];
+            let end = run.end.unwrap_or(now);
+            // Several detectors write a file in the same microsecond.
+            let created = match random.percent(8) {
+                true => last.clamp(run.start, end),
+                false => run.start + random.age(end - run.start, 1.0),
+            };
+            last = created;
+            StfFile {
+                id: random.uuid(),
+                name: format!("swf.run{}.{:06}.stf", run.number, index + 1),
+                run: place,
+                created,
             }
         })
         .collect()
