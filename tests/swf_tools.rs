@@ -7,9 +7,11 @@ mod check;
 mod executions;
 mod logs;
 mod memory;
+mod messages;
 mod panda;
 mod runs;
 mod table;
+mod testbed;
 
 use std::sync::OnceLock;
 
