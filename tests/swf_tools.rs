@@ -9,6 +9,7 @@ mod logs;
 mod memory;
 mod messages;
 mod panda;
+mod pcs;
 mod runs;
 mod table;
 mod testbed;
