@@ -4,15 +4,20 @@
 mod activity;
 mod agents;
 mod check;
+mod errors;
 mod executions;
+mod faults;
 mod logs;
 mod memory;
 mod messages;
 mod panda;
 mod pcs;
+mod queues;
 mod runs;
 mod table;
+mod tasks;
 mod testbed;
+mod usage;
 
 use std::sync::OnceLock;
 

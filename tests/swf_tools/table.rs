@@ -10,6 +10,8 @@ pub enum Is {
     Plain(&'static str),
     /// A `timestamptz`.
     Time(&'static str),
+    /// A `timestamp`, which is shown without a zone.
+    Naive(&'static str),
     /// An SQL expression's value, and what the service makes of it.
     Made(&'static str, fn(Value) -> Value),
 }
@@ -23,7 +25,7 @@ pub fn objects(client: &mut Client, fields: Fields, rest: &str) -> Vec<Value> {
         .iter()
         .map(|(_, is)| match is {
             Is::Plain(sql) | Is::Made(sql, _) => (*sql).to_owned(),
-            Is::Time(sql) => micros(sql),
+            Is::Time(sql) | Is::Naive(sql) => micros(sql),
         })
         .collect();
     let query = format!(
@@ -38,6 +40,7 @@ pub fn objects(client: &mut Client, fields: Fields, rest: &str) -> Vec<Value> {
                 let value = match is {
                     Is::Plain(_) => value,
                     Is::Time(_) => moment(value.as_i64(), "+00:00"),
+                    Is::Naive(_) => moment(value.as_i64(), ""),
                     Is::Made(_, make) => make(value),
                 };
                 ((*name).to_owned(), value)
