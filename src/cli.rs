@@ -17,7 +17,7 @@ const ABOUT: &str = "A pre-fork MCP server whose tools are declared PostgreSQL q
 
 const EXAMPLES: &str = "\
 Examples:
-  tine demo                                  try it: a private PostgreSQL, made-up data, ten tools
+  tine demo                                  try it: a private PostgreSQL, made-up data, tools
   tine check                                 prove the tool files against the database
   tine serve                                 serve what tine.toml describes
   tine status                                the running server, worker by worker

@@ -5,6 +5,7 @@ mod activity;
 mod agents;
 mod check;
 mod errors;
+mod every;
 mod executions;
 mod faults;
 mod logs;

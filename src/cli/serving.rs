@@ -37,7 +37,7 @@ Examples:
   tine demo --size full                          as much data as a large service has
 
 It starts a private PostgreSQL (Debian's package `postgresql` must be installed), fills it with made-up data, serves
-ten tools on it, and prints what to paste into curl and into a client's configuration.
+a whole service's tools on it, and prints what to paste into curl and into a client's configuration.
 
 Exit status: as `tine serve`, and 2 when PostgreSQL can't be started or filled";
 
@@ -74,7 +74,7 @@ pub fn demo_command() -> Command {
         .action(ArgAction::SetTrue)
         .help("Make the data anew, even if the folder has it");
     arguments::options(Command::new("demo"))
-        .about("Try it: a private PostgreSQL, made-up data, ten tools")
+        .about("Try it: a private PostgreSQL, made-up data, a whole service's tools")
         .args([state, size, seed, fresh])
         .after_help(DEMO_EXAMPLES)
 }
