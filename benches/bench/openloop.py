@@ -8,8 +8,10 @@ import random
 import selectors
 import socket
 import time
-from collections import Counter, deque
+from collections import Counter
 
+# Connections kept open between requests: more would only fill the server's limit, and it would close the longest idle ones.
+KEPT = 200
 # A client that has heard nothing for so long gives up.
 PATIENCE = 15
 
@@ -58,7 +60,7 @@ class Clients:
         """`request` is sent as it is; `right` must be in the body of a good answer."""
         self.address, self.request, self.right = ("127.0.0.1", port), request, right
         self.selector = selectors.EpollSelector()
-        self.idle = deque()
+        self.idle = []
 
     def run(self, rate, seconds):
         """`rate` requests a second on average, at random times (a Poisson process)."""
@@ -87,7 +89,7 @@ class Clients:
     def begin(self, open_requests, dice, outcome):
         kept = None
         while self.idle and dice.random() < 0.5 and kept is None:
-            kept = self.idle.popleft()
+            kept = self.idle.pop()
             try:
                 if kept.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
                     kept.close()
@@ -153,7 +155,7 @@ class Clients:
             outcome.good.append(time.monotonic())
         del open_requests[request.socket.fileno()]
         self.selector.unregister(request.socket)
-        if b"\r\nconnection: close" in head:
+        if b"\r\nconnection: close" in head or len(self.idle) >= KEPT:
             request.socket.close()
         else:
             self.idle.append(request.socket)

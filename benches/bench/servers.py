@@ -22,17 +22,17 @@ class Server:
         return processes.memory(self.process.pid)
 
 
-def tine(folder, program, store, toolset="toolset"):
+def tine(folder, program, store, toolset="toolset", url=None):
     """Tine with the tools of a folder beside this one."""
     port = processes.free_port()
-    config = os.path.join(folder, "tine.toml")
+    config = os.path.join(folder, f"tine-{port}.toml")
     with open(config, "w", encoding="utf-8") as file:
         file.write(
-            f'port = {port}\ncontrol = "control"\nworkers = 4\ndb_connections = {database.CONNECTIONS // 4}\nlog_level = "warn"\n'
+            f'port = {port}\ncontrol = "control-{port}"\nworkers = 4\ndb_connections = {database.CONNECTIONS // 4}\nlog_level = "warn"\n'
             f"toolsets = [{json.dumps(os.path.join(os.path.dirname(__file__), '..', toolset))}]\n"
-            f"[databases.main]\nurl = {json.dumps(store.url)}\n"
+            f"[databases.main]\nurl = {json.dumps(url or store.url)}\n"
         )
-    return Server("tine", [program, "serve", "--config", config], port, os.path.join(folder, "tine.log"))
+    return Server("tine", [program, "serve", "--config", config], port, os.path.join(folder, f"tine-{port}.log"))
 
 
 def nginx(folder, body):
