@@ -119,3 +119,19 @@ fn a_worker_killed_five_times_a_second_costs_its_requests_in_flight_and_no_more(
         tally.lost.iter().map(|l| l.how).collect::<Vec<_>>()
     );
 }
+
+/// Clients that would keep their connections, and fewer places than clients: they take turns.
+#[test]
+fn nothing_is_lost_without_a_place_for_every_connection() {
+    let database = Database::with(hammer::SCHEMA);
+    let server = hammer::setup(&database, 1)
+        .workers(1)
+        .option("limit_connections = 5")
+        .start();
+    let hammer = Hammer::start(server.address(), 1);
+    hammer.until_answered(3000);
+    let tally = hammer.stop();
+    tally.assert_nothing_lost();
+    assert!(tally.connections > 20, "{}", tally.connections);
+    tally.assert_recorded_once(&database);
+}

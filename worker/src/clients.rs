@@ -18,6 +18,8 @@ use crate::token;
 
 /// At most so many connections are taken at once outside a drain, lest a burst all lands on one worker.
 const ACCEPT_BURST: usize = 4;
+/// So many connections are asked to make room, if each turns out to have a request.
+const EVICTIONS: usize = 8;
 
 impl Worker {
     pub fn client(&mut self, key: usize) -> Option<&mut Client> {
@@ -90,24 +92,43 @@ impl Worker {
 
     /// True when some connection may be closed for a new one.
     pub fn evictable(&self) -> bool {
-        self.clients
-            .iter()
-            .any(|(_, client)| matches!(client.state, State::Idle { first: false } | State::Linger))
+        self.longest_idle().is_some()
     }
 
-    // The connection that has been idle longest makes room (sozu evicts the same way); one that lingers goes before it.
-    fn evict(&mut self) {
-        let oldest = self
-            .clients
+    // The connection that has been idle longest makes room (sozu evicts the same way), else one that lingers. A client that was
+    // served a moment ago is at work and may be about to speak: it learns from its next answer to come anew (see `next_framing`).
+    fn longest_idle(&self) -> Option<usize> {
+        let keep_alive = self.settings.deadlines.keep_alive;
+        let idle = |client: &Client| match client.state {
+            State::Linger => true,
+            State::Idle { first: false } => client
+                .timer
+                .deadline()
+                .is_some_and(|deadline| deadline + GRACE <= self.now + keep_alive),
+            _ => false,
+        };
+        self.clients
             .iter()
-            .filter(|(_, client)| {
-                matches!(client.state, State::Idle { first: false } | State::Linger)
-            })
-            .min_by_key(|(_, client)| (client.state != State::Linger, client.timer.deadline()))
-            .map(|(index, _)| index);
-        if let Some(index) = oldest {
-            let key = token::client(index, self.generations[index]);
-            self.close(key);
+            .filter(|(_, client)| idle(client))
+            .min_by_key(|(_, client)| (client.state == State::Linger, client.timer.deadline()))
+            .map(|(index, _)| token::client(index, self.generations[index]))
+    }
+
+    fn evict(&mut self) {
+        for _ in 0..EVICTIONS {
+            let Some(key) = self.longest_idle() else {
+                return;
+            };
+            // A request may have arrived that was not reported yet: it is served, and closing with bytes unread would be a reset.
+            if let Some(client) = self.client(key) {
+                client.readable = true;
+            }
+            self.advance(key);
+            match self.client(key).map(|client| client.state) {
+                None => return,
+                Some(State::Idle { .. } | State::Linger) => return self.close(key),
+                Some(_) => {}
+            }
         }
     }
 

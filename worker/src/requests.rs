@@ -189,7 +189,7 @@ impl Worker {
 
     /// How the answer is framed: whether the connection goes on is decided here, for every kind of answer.
     pub fn next_framing(&mut self, key: usize, close: bool) -> Option<Framing> {
-        let close = close || self.draining.is_some() || self.hot();
+        let close = close || self.draining.is_some() || self.hot() || self.crowded();
         let client = token::find(&mut self.clients, &self.generations, key)?;
         client.requests += 1;
         let mut framing = client
@@ -217,6 +217,11 @@ impl Worker {
         self.inflight * 4 >= limit * 3
             && limit >= 4
             && self.board.places_elsewhere(self.slot_number) > 0
+    }
+
+    // Without a place for one connection more, those that are in use must take turns.
+    fn crowded(&self) -> bool {
+        self.clients.len() >= self.settings.limits.connections
     }
 
     fn refuse(&mut self, key: usize, refused: &Refused) {
