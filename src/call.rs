@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
+use crate::client::retry::Retry;
 use crate::exit::Exit;
 use crate::fault::nearest;
 use crate::target::{self, Target, TargetError};
@@ -21,11 +22,16 @@ Examples:
   tine call swf_list_agents --url http://127.0.0.1:8001/swf-monitor/mcp/
   tine call add_note text=@note.md tags:='[\"a\"]'    a file's content; JSON as it stands
   tine call swf_list_logs level=ERROR --json | jq .structuredContent
+  tine call swf_list_agents --url http://127.0.0.1:8000/mcp --retries 8 --timeout 60s   from cron, across a restart
 
 Arguments:
   KEY=TEXT     converted to the type that the tool's schema says; a list may be given as repeated keys
   KEY=@FILE    the same, from a file
   KEY:=JSON    as it stands (also KEY:=@FILE)
+
+A call to a server that can't be connected to, or that says it is full, is sent again after a pause: --retries times, and not
+later than --timeout after the first time. What was sent and had no answer is sent again only if the tool says that it reads only.
+Each retry is said on standard error.
 
 Exit status:
   0 the tool answered   1 the tool says it failed, or there is no such tool   2 server or database can't be reached
@@ -54,7 +60,8 @@ pub fn command() -> Command {
                 .conflicts_with_all(["url", "running"])
                 .help("Call as this user (for tools that ask who calls); a server takes it from the token"),
         );
-    cli::arguments::common(target::server_flags(command)).after_help(EXAMPLES)
+    let command = target::server_flags(command).arg(target::retries_flag());
+    cli::arguments::common(command).after_help(EXAMPLES)
 }
 
 pub fn run(matches: &ArgMatches) -> Exit {
@@ -74,7 +81,7 @@ pub fn run(matches: &ArgMatches) -> Exit {
         Ok(target) => target,
         Err(exit) => return exit,
     };
-    match call(&target, tool, given) {
+    match call(&target, target::retry(matches), tool, given) {
         Ok(Some(result)) => show(&result, matches.get_flag("json")),
         Ok(None) => target.without_tool(),
         Err(error) => error.report(),
@@ -82,8 +89,13 @@ pub fn run(matches: &ArgMatches) -> Exit {
 }
 
 /// The result; `None` when there is no such tool, which has been said.
-fn call(target: &Target, name: &str, given: Vec<Argument>) -> Result<Option<Value>, TargetError> {
-    let tools = target.tools()?;
+fn call(
+    target: &Target,
+    retry: Retry,
+    name: &str,
+    given: Vec<Argument>,
+) -> Result<Option<Value>, TargetError> {
+    let tools = target.tools(retry)?;
     let named = |tool: &&Value| tool.get("name").and_then(Value::as_str) == Some(name);
     let Some(tool) = tools.iter().find(named) else {
         let names = tools.iter().filter_map(|tool| tool.get("name")?.as_str());
@@ -101,7 +113,10 @@ fn call(target: &Target, name: &str, given: Vec<Argument>) -> Result<Option<Valu
             "{name} has no parameter {key}; a server ignores it"
         ));
     }
-    target.call(name, &Value::Object(arguments)).map(Some)
+    let effect = target::effect(tool);
+    target
+        .call(retry, effect, name, &Value::Object(arguments))
+        .map(Some)
 }
 
 fn show(result: &Value, json: bool) -> Exit {

@@ -4,6 +4,7 @@
 
 mod address;
 mod error;
+pub mod retry;
 mod unix;
 
 use std::io::ErrorKind;
@@ -222,6 +223,10 @@ impl Client {
 
     fn result(&self, mut answer: Response<Body>) -> Result<Value, ClientError> {
         let status = answer.status().as_u16();
+        let retry_after = answer
+            .headers()
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let stream = answer.body().mime_type() == Some("text/event-stream");
         let text = self.text(&mut answer)?;
         let message = if stream {
@@ -234,7 +239,7 @@ impl Client {
         let Some(mut message) = message.filter(Value::is_object) else {
             return Err(match status {
                 200..300 => self.protocol("the body is no JSON object"),
-                _ => self.refused(status, excerpt(&text), false),
+                _ => self.refused(status, excerpt(&text), false, retry_after),
             });
         };
         if let Some(error) = message.get("error") {
@@ -252,12 +257,12 @@ impl Client {
                         .unwrap_or_default(),
                     message: reason,
                 },
-                _ => self.refused(status, excerpt(&reason), true),
+                _ => self.refused(status, excerpt(&reason), true, retry_after),
             });
         }
         match message.get_mut("result").map(Value::take) {
             Some(result) if result.is_object() => Ok(result),
-            _ if status >= 300 => Err(self.refused(status, excerpt(&text), true)),
+            _ if status >= 300 => Err(self.refused(status, excerpt(&text), true, retry_after)),
             _ => Err(self.protocol("there is no result")),
         }
     }
@@ -271,7 +276,11 @@ impl Client {
                 self.protocol(&format!("the answer is longer than {} MiB", limit >> 20))
             }
             Error::Io(error) => match (error.kind(), error.raw_os_error()) {
-                (ErrorKind::ConnectionRefused, _) => self.unreachable("connection refused"),
+                (ErrorKind::ConnectionRefused, _) => ClientError::Unreachable {
+                    url: self.address.to_string(),
+                    reason: "connection refused".to_owned(),
+                    unsent: true,
+                },
                 (ErrorKind::UnexpectedEof, _) => {
                     self.unreachable("the connection ended before the answer did")
                 }
@@ -297,6 +306,7 @@ impl Client {
         ClientError::Unreachable {
             url: self.address.to_string(),
             reason: reason.to_owned(),
+            unsent: false,
         }
     }
 
@@ -307,12 +317,19 @@ impl Client {
         }
     }
 
-    fn refused(&self, status: u16, body: String, json: bool) -> ClientError {
+    fn refused(
+        &self,
+        status: u16,
+        body: String,
+        json: bool,
+        retry_after: Option<u64>,
+    ) -> ClientError {
         ClientError::Status {
             url: self.address.to_string(),
             status,
             body,
             json,
+            retry_after,
         }
     }
 

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 use tine_worker::files::Files;
 
+use crate::client::retry::{Effect, Retry};
 use crate::client::{Address, Client, ClientError};
 use crate::config::kind::Kind;
 use crate::config::value::Value as OptionValue;
@@ -137,6 +138,51 @@ pub fn timeout_flag(default: &'static str, help: &'static str) -> Arg {
         .help(help)
 }
 
+/// `--retries`.
+pub fn retries_flag() -> Arg {
+    Arg::new("retries")
+        .long("retries")
+        .value_name("NUMBER")
+        .default_value("3")
+        .value_parser(value_parser!(u32).range(..=100))
+        .help("Send again so often what a server certainly or harmlessly missed")
+}
+
+/// What `--retries` and `--timeout` say.
+pub fn retry(matches: &ArgMatches) -> Retry {
+    let retries = matches.get_one::<u32>("retries");
+    Retry {
+        retries: retries.copied().unwrap_or_default(),
+        within: timeout(matches),
+    }
+}
+
+/// Whether a tool of a list may be called twice: by its own word. A tool that says nothing writes (the specification's default).
+pub fn effect(tool: &Value) -> Effect {
+    match tool.pointer("/annotations/readOnlyHint") {
+        Some(Value::Bool(true)) => Effect::Reads,
+        _ => Effect::Writes,
+    }
+}
+
+/// Sends with retries, each of which is said on standard error.
+///
+/// # Errors
+/// See [`ClientError`].
+pub fn insist<T>(
+    retry: Retry,
+    effect: Effect,
+    send: impl FnMut() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    retry.run(effect, send, |error, pause, number| {
+        terminal::print_warning(format!(
+            "{error}; trying again in {:.1} s ({number} of {})",
+            pause.as_secs_f64(),
+            retry.retries
+        ));
+    })
+}
+
 /// A time span as every option takes it, from a millisecond to an hour; for clap.
 pub fn span(text: &str) -> Result<Duration, String> {
     let kind = Kind::Span {
@@ -193,11 +239,13 @@ pub fn client(matches: &ArgMatches, address: Address) -> Result<Client, TargetEr
     let token = token
         .map(|token| token.trim().to_owned())
         .filter(|token| !token.is_empty());
-    let timeout = matches
-        .get_one::<Duration>("timeout")
-        .copied()
-        .unwrap_or(Duration::from_secs(30));
-    Ok(Client::new(address, token, timeout))
+    Ok(Client::new(address, token, timeout(matches)))
+}
+
+/// What `--timeout` says.
+pub fn timeout(matches: &ArgMatches) -> Duration {
+    let timeout = matches.get_one::<Duration>("timeout").copied();
+    timeout.unwrap_or(Duration::from_secs(30))
 }
 
 /// The token that the service manager hands to this unit (systemd's `LoadCredential=token:...`), if it does.
@@ -211,7 +259,9 @@ fn credential() -> Result<Option<String>, TargetError> {
     }
 }
 
-fn read_token(path: &Path) -> Result<String, TargetError> {
+/// # Errors
+/// The file can't be read.
+pub fn read_token(path: &Path) -> Result<String, TargetError> {
     std::fs::read_to_string(path).map_err(|source| TargetError::Token {
         path: path.to_owned(),
         source,
@@ -223,20 +273,30 @@ impl Target {
     ///
     /// # Errors
     /// See [`TargetError`].
-    pub fn tools(&self) -> Result<Vec<Value>, TargetError> {
+    pub fn tools(&self, retry: Retry) -> Result<Vec<Value>, TargetError> {
         match self {
-            Target::Server(client) => client.tools().map_err(TargetError::Server),
+            Target::Server(client) => {
+                insist(retry, Effect::Reads, || client.tools()).map_err(TargetError::Server)
+            }
             Target::Files(local) => Ok(local.tools()),
         }
     }
 
-    /// The result object of one call, also when the tool says that it failed.
+    /// The result object of one call, also when the tool says that it failed. `effect` is the tool's.
     ///
     /// # Errors
     /// See [`TargetError`].
-    pub fn call(&self, tool: &str, arguments: &Value) -> Result<Value, TargetError> {
+    pub fn call(
+        &self,
+        retry: Retry,
+        effect: Effect,
+        tool: &str,
+        arguments: &Value,
+    ) -> Result<Value, TargetError> {
         match self {
-            Target::Server(client) => client.call(tool, arguments).map_err(TargetError::Server),
+            Target::Server(client) => {
+                insist(retry, effect, || client.call(tool, arguments)).map_err(TargetError::Server)
+            }
             Target::Files(local) => local.call(tool, arguments).map_err(TargetError::Files),
         }
     }

@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
 use crate::client::Address;
+use crate::client::retry::Retry;
 use crate::exit::Exit;
 use crate::fault::nearest;
 use crate::target::{self, Target};
@@ -61,7 +62,7 @@ pub fn run(matches: &ArgMatches) -> Exit {
         Ok(target) => target,
         Err(exit) => return exit,
     };
-    let tools = match target.tools() {
+    let tools = match target.tools(Retry::NEVER) {
         Ok(tools) => tools,
         Err(error) => return error.report(),
     };
@@ -108,7 +109,7 @@ fn find<'t>(tools: &'t [Value], name: &str) -> Option<&'t Value> {
 fn compare(matches: &ArgMatches, url: Address, here: &[Value]) -> Exit {
     let there = match target::client(matches, url)
         .map(Target::Server)
-        .and_then(|server| server.tools())
+        .and_then(|server| server.tools(Retry::NEVER))
     {
         Ok(there) => there,
         Err(error) => return error.report(),

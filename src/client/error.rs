@@ -6,7 +6,12 @@ use std::fmt;
 #[derive(Debug)]
 pub enum ClientError {
     /// Nobody answered in time, or the connection ended before the answer did.
-    Unreachable { url: String, reason: String },
+    Unreachable {
+        url: String,
+        reason: String,
+        /// No connection was made, so nobody has read a byte of the request.
+        unsent: bool,
+    },
     /// The request can't be sent from here, whether or not somebody listens: no such host, TLS, no such URL.
     Unusable { url: String, reason: String },
     /// The server refused the request (a status of 3xx, 4xx or 5xx).
@@ -16,6 +21,8 @@ pub enum ClientError {
         body: String,
         /// The answer is JSON: it comes from the server itself, not from something in front of it.
         json: bool,
+        /// When to come again, in seconds, if the server said so (`Retry-After`, RFC 9110 10.2.3; a date is not read).
+        retry_after: Option<u64>,
     },
     /// A JSON-RPC error.
     Rpc {
@@ -30,7 +37,8 @@ pub enum ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::Unreachable { url, reason } | ClientError::Unusable { url, reason } => {
+            ClientError::Unreachable { url, reason, .. }
+            | ClientError::Unusable { url, reason } => {
                 write!(f, "can't reach {url}: {reason}")
             }
             ClientError::Status {

@@ -182,13 +182,14 @@ fn remedy(status: u16, json: bool) -> Remedy {
 
 fn failed(step: Step, error: ClientError) -> Failure {
     let (what, url, answered, remedy) = match error {
-        ClientError::Unreachable { url, reason } => (reason, url, false, Remedy::Restart),
+        ClientError::Unreachable { url, reason, .. } => (reason, url, false, Remedy::Restart),
         ClientError::Unusable { url, reason } => (reason, url, false, Remedy::Operator),
         ClientError::Status {
             url,
             status,
             body,
             json,
+            ..
         } => (answered(status, &body), url, true, remedy(status, json)),
         ClientError::Protocol { url, reason } => (reason, url, true, Remedy::Restart),
         ClientError::Rpc { url, code, message } => {

@@ -1,4 +1,4 @@
-//! A server in the test's own hands, which answers as an MCP server does or misbehaves as the test says. Knows three questions
+//! A server in the test's own hands, which answers as an MCP server does or misbehaves as the test says. Knows four questions
 //! and no protocol beyond them.
 
 use std::io::{self, Read, Write};
@@ -14,6 +14,7 @@ pub enum Topic {
     Health,
     Greeting,
     List,
+    Call,
 }
 
 /// How a request is answered.
@@ -39,7 +40,7 @@ pub enum Act {
     Flood(u64),
 }
 
-type Play = dyn FnMut(Topic) -> Act + Send;
+type Play = dyn FnMut(Topic, &str) -> Act + Send;
 
 /// The server. Dropping it ends it.
 pub struct Fake {
@@ -50,7 +51,12 @@ pub struct Fake {
 
 impl Fake {
     /// `play` decides about each connection in turn, once its request is read.
-    pub fn new(play: impl FnMut(Topic) -> Act + Send + 'static) -> Fake {
+    pub fn new(mut play: impl FnMut(Topic) -> Act + Send + 'static) -> Fake {
+        Fake::reading(move |topic, _| play(topic))
+    }
+
+    /// The same for one that looks at the request's body.
+    pub fn reading(play: impl FnMut(Topic, &str) -> Act + Send + 'static) -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let ended = Arc::new(AtomicBool::new(false));
@@ -110,10 +116,13 @@ fn serve(mut stream: TcpStream, play: &Mutex<Play>) -> io::Result<()> {
         Topic::Health
     } else if request.contains("tools/list") {
         Topic::List
+    } else if request.contains("tools/call") {
+        Topic::Call
     } else {
         Topic::Greeting
     };
-    let act = (play.lock().expect("the play"))(topic);
+    let body = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let act = (play.lock().expect("the play"))(topic, body);
     match act {
         Act::Well => stream.write_all(&answer(200, "", &well(topic))),
         Act::Answer(status, headers, body) => stream.write_all(&answer(status, headers, &body)),
@@ -165,7 +174,7 @@ fn read(stream: &mut TcpStream) -> io::Result<String> {
 
 fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
     format!(
-        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
     .into_bytes()
@@ -176,6 +185,7 @@ fn well(topic: Topic) -> String {
         Topic::Health => r#"{"status":"ok"}"#.to_owned(),
         Topic::Greeting => r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"fake","version":"1"}}}"#.to_owned(),
         Topic::List => r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}"#.to_owned(),
+        Topic::Call => r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"done"}],"isError":false}}"#.to_owned(),
     }
 }
 
