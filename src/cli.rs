@@ -11,7 +11,7 @@ use tine_worker::files::Files;
 
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::{call, completion, control, install, probe, terminal, token, tools, version};
+use crate::{call, compare, completion, control, install, probe, terminal, token, tools, version};
 
 const ABOUT: &str = "A pre-fork MCP server whose tools are declared PostgreSQL queries";
 
@@ -47,6 +47,7 @@ pub fn command() -> Command {
         .subcommand(checking::command())
         .subcommand(call::command())
         .subcommand(tools::command())
+        .subcommand(compare::command())
         .subcommand(probe::command())
         .subcommand(token::command())
         .subcommand(install::command())
@@ -77,6 +78,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
         Some(("check", matches)) => checking::run(matches),
         Some(("call", matches)) => call::run(matches),
         Some(("tools", matches)) => tools::run(matches),
+        Some(("compare", matches)) => compare::run(matches),
         Some(("probe", matches)) => probe::run(matches),
         Some(("token", matches)) => token::run(matches),
         Some(("install", matches)) => install::run(matches),

@@ -9,6 +9,7 @@ mod cli;
 mod cli_call;
 mod cli_demo;
 mod clients;
+mod compare;
 mod conformance;
 mod db_calls;
 mod db_cancel;
