@@ -231,7 +231,7 @@ fn sessions_that_are_terminated_are_replaced() {
         assert!(echoes(&server));
         admin
             .execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
                  WHERE datname = current_database() AND usename = 'bot'",
                 &[],
             )
