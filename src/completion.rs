@@ -12,12 +12,12 @@ Examples:
   tine completion zsh  > /usr/local/share/zsh/site-functions/_tine
   tine completion fish > ~/.config/fish/completions/tine.fish";
 
-/// After `tine call` and `tine tools`: asks the program for the names. Appended to the generated script.
+/// After `tine call`, `tine tools` and `tine compare`: asks the program for the names. Appended to the generated script.
 const BASH: &str = r#"
 _tine_with_tools() {
     _tine "$@"
     local current="${COMP_WORDS[COMP_CWORD]}"
-    if [[ $COMP_CWORD -eq 2 && ( ${COMP_WORDS[1]} == call || ${COMP_WORDS[1]} == tools ) && $current != -* ]]; then
+    if [[ $COMP_CWORD -eq 2 && ${COMP_WORDS[1]} =~ ^(call|tools|compare)$ && $current != -* ]]; then
         COMPREPLY=( $(compgen -W "$("${COMP_WORDS[0]}" tools --names 2>/dev/null)" -- "$current") )
     fi
 }
@@ -25,7 +25,7 @@ complete -F _tine_with_tools -o nosort -o bashdefault -o default tine
 "#;
 
 const FISH: &str = r#"
-complete -c tine -f -n "__fish_seen_subcommand_from call tools" -a "(tine tools --names 2>/dev/null)"
+complete -c tine -f -n "__fish_seen_subcommand_from call tools compare" -a "(tine tools --names 2>/dev/null)"
 "#;
 
 const ZSH: &str = r#"
@@ -91,6 +91,6 @@ mod tests {
         }
         let zsh = script(Shell::Zsh);
         assert!(zsh.starts_with("#compdef tine\n"), "{zsh}");
-        assert_eq!(zsh.matches(":_tine_tools'").count(), 2, "{zsh}");
+        assert_eq!(zsh.matches(":_tine_tools'").count(), 3, "{zsh}");
     }
 }
