@@ -96,7 +96,7 @@ fn command(name: &'static str, timeout: &'static str) -> Command {
 
 /// Runs the command of this name.
 pub fn run(name: &str, matches: &ArgMatches) -> Exit {
-    let path = place::find(&arguments::inputs(matches));
+    let (path, owner) = place::find(&arguments::inputs(matches));
     let timeout = matches.get_one::<Duration>("timeout").copied();
     let deadline = Instant::now() + timeout.unwrap_or_default();
     let flag = |name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true)));
@@ -104,7 +104,9 @@ pub fn run(name: &str, matches: &ArgMatches) -> Exit {
         ("stop", true) => "stop quick",
         _ => name,
     };
-    match ask(&path, order, deadline) {
+    // Only the master there knows whether it is the one that is meant.
+    let meant = owner.map_or_else(String::new, |owner| format!("\t{owner}"));
+    match ask(&path, &format!("{order}{meant}"), deadline) {
         Ok(Answer {
             ok: true, fields, ..
         }) if flag("json") => print(&format!("{:#}\n", Value::Object(fields))),

@@ -5,7 +5,7 @@ mod generation;
 mod tools;
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tine_master::listen::{descriptor, inherited};
 use tine_master::{
@@ -122,23 +122,26 @@ fn answer(inputs: &Inputs, check: Check) -> Exit {
 fn take_over(inputs: Inputs, handover: Handover) -> Exit {
     logging::start("info");
     logging::set_role(Role::Master);
-    let load = |bytes: &[u8]| {
-        let files = Files::held(bytes).map_err(|error| error.to_string())?;
-        Generation::load(&inputs, &files).map_err(|refusal| refusal.line())
-    };
-    // The settings that the server started with are those of the program before, as far as they are fixed.
-    let (generation, started) = match (load(&handover.proven), load(handover.previous())) {
-        (Ok(generation), Ok(before)) => (generation, before.settings),
-        (Ok(generation), Err(_)) => {
-            let started = generation.settings.clone();
-            (generation, started)
+    match adopt(inputs, &handover) {
+        Ok(tools) => {
+            let adopted = tools.adopted();
+            Exit::from_master(resume(handover, adopted, tools))
         }
-        (Err(text), _) => return Exit::from_master(handover.give_back(&text)),
-    };
-    let mut tools = Tools::new(inputs, started, generation);
-    let proven = handover.proven.clone();
-    let adopted = tools.adopt(&proven);
-    Exit::from_master(resume(handover, adopted, tools))
+        Err(text) => Exit::from_master(handover.give_back(&text)),
+    }
+}
+
+/// What was handed over. The options that are fixed are those of the program before, which kept them since the start.
+fn adopt(inputs: Inputs, handover: &Handover) -> Result<Tools, String> {
+    let held = |bytes: &[u8]| Files::held(bytes).map_err(|error| error.to_string());
+    let line = |refusal: Refusal| refusal.line();
+    let generation = Generation::load(&inputs, &held(&handover.proven)?).map_err(line)?;
+    let started = Settings::load(&inputs, &held(handover.previous())?);
+    let started = started.map_err(|error| line(error.into()))?;
+    logging::set_level(&generation.settings.log_level);
+    let tools = Tools::new(inputs, started, generation);
+    tools.check_kept().map_err(line)?;
+    Ok(tools)
 }
 
 /// This program as it was started, for an upgrade. The path is where it was found, so that a link or a package that is replaced
@@ -172,11 +175,14 @@ fn address(settings: &Settings) -> Result<Address, BindError> {
 
 /// A server serves without the socket that nobody asked for.
 fn control_socket(settings: &Settings) -> Result<Option<ControlSocket>, ControlError> {
+    let file = settings.file.as_deref();
+    let owner = control::place::owner(file);
+    let bind = |path: &Path| Ok(ControlSocket::bind(path)?.belonging_to(owner));
     if let Some(path) = &settings.control {
-        return ControlSocket::bind(path).map(Some);
+        return bind(path).map(Some);
     }
-    let path = control::place::default(settings.file.as_deref());
-    Ok(ControlSocket::bind(&path)
+    let path = control::place::default(file);
+    Ok(bind(&path)
         .map_err(|error| log::warn!("{error} (--control PATH); signals work without it"))
         .ok())
 }

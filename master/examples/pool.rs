@@ -52,9 +52,11 @@ fn main() -> ExitCode {
     match Handover::received() {
         Ok(None) => start(service),
         Ok(Some(handover)) => {
-            let adopted = service.adopt(&handover.proven);
             println!("executed");
-            ExitCode::from(resume(handover, adopted, service))
+            match service.adopt(&handover.proven) {
+                Ok(adopted) => ExitCode::from(resume(handover, adopted, service)),
+                Err(text) => ExitCode::from(handover.give_back(&text)),
+            }
         }
         Err(error) => panic!("{error}"),
     }

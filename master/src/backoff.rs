@@ -11,7 +11,8 @@ use std::time::Duration;
 pub type Time = Duration;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// The longest that a place stays empty.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(5);
 /// A worker that became ready does serve, if shortly; keeping its place empty for long would cost more than the forks.
 const LONGEST_DELAY_IF_READY: Duration = Duration::from_secs(1);
 

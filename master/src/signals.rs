@@ -108,6 +108,19 @@ pub(crate) fn ignore_interrupt() -> nix::Result<()> {
     set_disposition(Signal::SIGINT, SigHandler::SigIgn)
 }
 
+/// The orders that a signal can give to a master, but for those to stop, mean nothing to this process and what it executes.
+pub(crate) fn ignore_orders() -> nix::Result<()> {
+    [
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+    ]
+    .into_iter()
+    .try_for_each(|signal| set_disposition(signal, SigHandler::SigIgn))
+}
+
 fn set_disposition(signal: Signal, handler: SigHandler) -> nix::Result<()> {
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
     // SAFETY: the dispositions set here are "default" and "ignore": no code of ours will run in a signal's context.

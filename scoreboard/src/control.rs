@@ -5,7 +5,7 @@
 //! know what either side does with a message.
 //!
 //! Wire: byte 0 is the message's number, byte 1 its small argument, bytes 4..8 its 32-bit argument (native order: both ends
-//! are the same program on the same machine), the rest is zero. What does not fit this is refused.
+//! are on the same machine, and of builds that an upgrade lets follow each other), the rest is zero. What does not fit this is refused.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -202,7 +202,7 @@ impl Channel {
     }
 }
 
-/// An end that another program of the same build had: non-blocking is a property of the socket, and stays.
+/// An end that another program had: non-blocking is a property of the socket, and stays.
 impl From<OwnedFd> for Channel {
     fn from(fd: OwnedFd) -> Channel {
         Channel(fd)

@@ -21,11 +21,14 @@ pub fn default(config: Option<&Path>) -> PathBuf {
 
 /// Where the server that the flags, the environment and the file describe has its socket. Of the file only this option
 /// counts, so that nothing else that is wrong with it stands between an operator and the server.
-pub fn find(inputs: &Inputs) -> PathBuf {
+///
+/// A place that was derived comes with the name of the server that is meant: another one whose file has the same name may be there.
+pub fn find(inputs: &Inputs) -> (PathBuf, Option<String>) {
     let (value, config) = Settings::only("control", inputs);
     if let Some(path) = value.path() {
-        return path;
+        return (path, None);
     }
+    let owner = owner(config.as_deref());
     let mut places = places(config.as_deref(), &Process::ours());
     // What can't be looked into may be the place.
     let there = |path: &PathBuf| match path.symlink_metadata() {
@@ -33,7 +36,16 @@ pub fn find(inputs: &Inputs) -> PathBuf {
         Err(error) => error.kind() != ErrorKind::NotFound,
     };
     let found = places.iter().position(there).unwrap_or_default();
-    places.swap_remove(found)
+    (places.swap_remove(found), Some(owner))
+}
+
+/// What a server with this configuration file is called by itself and by whoever looks for it: the file's true path; empty without one.
+pub fn owner(config: Option<&Path>) -> String {
+    let path = config.map(|path| {
+        let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        path.canonicalize().unwrap_or_else(|_| absolute())
+    });
+    path.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What the place depends on beside the file's name.

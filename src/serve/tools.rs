@@ -28,10 +28,18 @@ impl Tools {
         Tools {
             inputs,
             started,
-            passed: std::env::var_os("LISTEN_FDS").is_some(),
+            passed: tine_master::listen::is_passed(),
             generation,
             place: String::new(),
         }
+    }
+
+    /// That the adopted generation changes nothing that takes effect at the start only.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn check_kept(&self) -> Result<(), Refusal> {
+        self.generation.keeps(&self.started, self.passed)
     }
 
     fn load(&self, files: &Files) -> Result<Generation, Refusal> {

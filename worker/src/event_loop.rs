@@ -104,11 +104,13 @@ impl Worker {
     pub fn run(&mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS);
         self.now = Instant::now();
-        self.arm();
-        self.publish();
+        // Before anybody can be served: a stop treats a worker that is not ready as one without clients.
         if self.control.send(&ToMaster::Ready).is_err() {
             self.begin_drain(self.settings.deadlines.drain);
+        } else {
+            self.arm();
         }
+        self.publish();
         loop {
             match self.poll.poll(&mut events, Some(self.sleep())) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),

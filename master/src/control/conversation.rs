@@ -15,7 +15,7 @@ use crate::backoff::Time;
 /// How long a client may take for its order, and to read what is written to it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest order, its line end included.
-pub(super) const ORDER_BYTES: usize = 1024;
+pub(super) const ORDER_BYTES: usize = 1024 + 4096;
 /// Answers that a client has not read; the largest state of a pool is a third of it.
 const UNREAD_BYTES: usize = 1 << 20;
 
@@ -70,6 +70,13 @@ impl Conversation {
         }
     }
 
+    /// For whom the order was: what follows a tab on its line.
+    pub(super) fn meant_for(&self) -> Option<String> {
+        let line = self.order.split(|byte| *byte == b'\n').next()?;
+        let (_, whom) = split(line);
+        whom.map(|whom| String::from_utf8_lossy(whom).trim_end().to_owned())
+    }
+
     /// How many bytes of the order it would take.
     pub(super) fn missing(&self) -> usize {
         match self.stage {
@@ -99,7 +106,7 @@ impl Conversation {
         self.order.extend_from_slice(bytes);
         let end = self.order.iter().position(|byte| *byte == b'\n');
         match end.and_then(|end| self.order.get(..end)) {
-            Some(line) => match Order::parse(line) {
+            Some(line) => match Order::parse(split(line).0) {
                 Ok(order) => {
                     self.stage = Stage::Waiting { order, until: None };
                     return Some(order);
@@ -174,6 +181,11 @@ impl Conversation {
             self.stage = Stage::Gone;
         }
     }
+}
+
+fn split(line: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut parts = line.splitn(2, |byte| *byte == b'\t');
+    (parts.next().unwrap_or_default(), parts.next())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub(crate) struct Kept {
     file: SocketFile,
     waiting: Vec<Waiting>,
     next_id: u64,
+    owner: Option<String>,
 }
 
 /// A client that waits for an outcome.
@@ -51,6 +52,7 @@ impl ControlSocket {
             file: self.file.clone(),
             waiting: clients.filter_map(waiting).collect(),
             next_id: self.next_id,
+            owner: self.owner.clone(),
         }
     }
 
@@ -76,6 +78,7 @@ impl ControlSocket {
                 .collect::<Result<_, Error>>()?,
             next_id: kept.next_id,
             deaf_until: None,
+            owner: kept.owner,
         })
     }
 }

@@ -57,6 +57,8 @@ pub struct ControlSocket {
     clients: Vec<Client>,
     next_id: u64,
     deaf_until: Option<Time>,
+    /// The configuration of the server, in words that its clients use too; see [`ControlSocket::belonging_to`].
+    owner: Option<String>,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,17 @@ impl ControlSocket {
             clients: Vec::new(),
             next_id: 0,
             deaf_until: None,
+            owner: None,
         })
+    }
+
+    /// Whose socket it is. An order that names somebody else, after a tab, came to a place that two servers derive alike, and is refused.
+    #[must_use]
+    pub fn belonging_to(self, owner: String) -> ControlSocket {
+        ControlSocket {
+            owner: Some(owner),
+            ..self
+        }
     }
 
     /// Where it is.
@@ -116,8 +128,9 @@ impl ControlSocket {
         if self.deaf_until.is_some_and(|until| now >= until) {
             self.deaf_until = None;
         }
+        let owner = self.owner.as_deref();
         for client in &mut self.clients {
-            client.turn(now, &mut orders);
+            client.turn(now, owner, &mut orders);
         }
         self.forget_the_gone();
         if self.deaf_until.is_none() {
@@ -213,7 +226,7 @@ impl ControlSocket {
             };
             self.clients.remove(silent).dismiss(TOO_MANY);
         }
-        client.turn(now, orders);
+        client.turn(now, self.owner.as_deref(), orders);
         self.clients.push(client);
     }
 }
@@ -228,11 +241,23 @@ fn may_speak(fd: &OwnedFd) -> bool {
 }
 
 impl Client {
-    fn turn(&mut self, now: Time, orders: &mut Vec<(ClientId, Order)>) {
+    fn turn(&mut self, now: Time, owner: Option<&str>, orders: &mut Vec<(ClientId, Order)>) {
         self.write();
         if let Some(order) = self.read(now) {
-            self.log(order);
-            orders.push((self.id, order));
+            match (self.conversation.meant_for(), owner) {
+                (Some(whom), Some(owner)) if whom != owner => {
+                    let text = format!(
+                        "the server here is that of {}, not of {}: name the other one's socket with --control",
+                        named(owner),
+                        named(&whom)
+                    );
+                    self.conversation.finish(now, &Outcome::no(text));
+                }
+                _ => {
+                    self.log(order);
+                    orders.push((self.id, order));
+                }
+            }
         }
         self.write();
         if self.has_left() {
@@ -297,6 +322,14 @@ impl Client {
     fn discard_unread(&self) {
         let mut buffer = [0; ORDER_BYTES];
         let _ = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT);
+    }
+}
+
+fn named(owner: &str) -> &str {
+    if owner.is_empty() {
+        "no configuration file"
+    } else {
+        owner
     }
 }
 

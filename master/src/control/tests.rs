@@ -156,7 +156,7 @@ fn garbage_and_long_lines_are_answered_and_dropped() {
     let long = place.send(&"x".repeat(2 * ORDER_BYTES));
     assert!(socket.turn(NOW).is_empty());
     let text = refusal(long);
-    assert!(text.contains("1024 bytes"), "{text}");
+    assert!(text.contains("5120 bytes"), "{text}");
     assert_eq!(socket.clients.len(), 0);
 }
 
@@ -409,4 +409,31 @@ fn a_new_image_goes_on_where_the_old_one_was() {
     assert_eq!(lines(waiting)[0]["text"], "upgraded");
     socket.leave(NOW, |_| Outcome::yes("stopped"));
     assert!(!place.path().exists());
+}
+
+#[test]
+fn an_order_for_another_server_is_refused() {
+    let place = Place::new("owner");
+    let mut socket = place.bind().belonging_to("/etc/a.toml".to_owned());
+    let other = place.send("stop\t/etc/b.toml\n");
+    let none = place.send("reload\t\n");
+    assert_eq!(socket.turn(NOW), Vec::new());
+    for (client, whom) in [(other, "/etc/b.toml"), (none, "no configuration file")] {
+        let answer = &lines(client)[0];
+        assert_eq!(answer["ok"], false);
+        let text = answer["text"].as_str().expect("a text");
+        assert!(
+            text.contains("that of /etc/a.toml") && text.contains(whom),
+            "{text}"
+        );
+    }
+    let ours = place.send("reload\t/etc/a.toml\n");
+    let whoever = place.send("upgrade\n");
+    let orders: Vec<Order> = socket
+        .turn(NOW)
+        .into_iter()
+        .map(|(_, order)| order)
+        .collect();
+    assert_eq!(orders, [Order::Reload, Order::Upgrade]);
+    drop((ours, whoever));
 }

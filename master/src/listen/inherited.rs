@@ -37,6 +37,13 @@ pub fn inherited() -> Result<Option<OwnedFd>, BindError> {
     Ok(Some(unsafe { OwnedFd::from_raw_fd(FIRST) }))
 }
 
+/// Whether the service manager has passed this process its socket, taken or not. Stays true across an execution in place.
+pub fn is_passed() -> bool {
+    let variable = |name| std::env::var(name).ok();
+    let (fds, pid) = (variable("LISTEN_FDS"), variable("LISTEN_PID"));
+    announced(fds.as_deref(), pid.as_deref(), std::process::id()).unwrap_or(false)
+}
+
 /// Takes the descriptor that the parent process left open under this number (`--fd`). To be called once for a number, and
 /// early: what is open under it is believed to be the passed socket.
 pub fn descriptor(number: RawFd) -> Result<OwnedFd, BindError> {

@@ -19,7 +19,7 @@ use nix::sys::socket::{
 };
 
 pub use error::BindError;
-pub use inherited::{descriptor, inherited};
+pub use inherited::{descriptor, inherited, is_passed};
 pub(crate) use unix::{SocketFile, bind_file};
 
 /// Where to listen.

@@ -9,11 +9,13 @@
 //! configuration, never the long-lived master.
 
 use std::fmt;
+use std::time::Duration;
 
 use log::Level;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Doing, Notice, Phase, Pool, Slot, Time, Worker};
+use crate::backoff::LONGEST_DELAY;
 use crate::settings::Settings;
 
 /// So many challengers may fail after the first one was ready; then the change stays unfinished.
@@ -47,13 +49,13 @@ pub(crate) enum Change {
         what: What,
         pid: Option<u32>,
         deadline: Time,
-        overdue: bool,
     },
     /// Proven. The answer to `Action::Adopt` or `Action::Execute` is due at once.
     Adopting { what: What },
     /// Workers are replaced. `from` is the generation to go back to with the settings `before`, until one of the new
-    /// generation was ready and has `proven` it.
+    /// generation was ready and has `proven` it. The next one must be ready by `until`.
     Rolling {
+        until: Time,
         what: What,
         from: u64,
         before: Box<Before>,
@@ -97,7 +99,6 @@ impl Pool {
             what,
             pid: None,
             deadline: now.saturating_add(self.settings.check_timeout),
-            overdue: false,
         };
         out.push(Action::Notify(Notice::Reloading));
         out.push(Action::Log(Level::Info, format!("{what}: checking")));
@@ -119,7 +120,6 @@ impl Pool {
         let Change::Checking {
             what,
             pid: Some(checker),
-            overdue,
             ..
         } = self.change
         else {
@@ -129,13 +129,6 @@ impl Pool {
             return;
         }
         match verdict {
-            _ if overdue => {
-                let text = format!(
-                    "the check took longer than {:?}",
-                    self.settings.check_timeout
-                );
-                self.refuse(&text, out);
-            }
             Err(text) => self.refuse(&text, out),
             Ok(()) => {
                 self.change = Change::Adopting { what };
@@ -169,6 +162,7 @@ impl Pool {
                 };
                 self.set_target(now, self.settings.workers, out);
                 self.change = Change::Rolling {
+                    until: now.saturating_add(self.patience()),
                     what,
                     from,
                     before: Box::new(before),
@@ -187,6 +181,13 @@ impl Pool {
             for slot in self.pair(place) {
                 self.retire(now, slot, false, out);
             }
+        }
+    }
+
+    /// Gives up a change that gets no further, before anybody is forked for it.
+    pub(super) fn expire_change(&mut self, now: Time, out: &mut Vec<Action>) {
+        if matches!(self.change, Change::Rolling { until, .. } if now >= until) {
+            self.give_up_change(now, "no other worker became ready", out);
         }
     }
 
@@ -249,14 +250,44 @@ impl Pool {
     }
 
     /// A worker of this generation is ready: from the first one on there is no way back.
-    pub(super) fn challenger_ready(&mut self, generation: u64, out: &mut Vec<Action>) {
-        if let Change::Rolling { what, proven, .. } = &mut self.change
+    pub(super) fn challenger_ready(&mut self, now: Time, generation: u64, out: &mut Vec<Action>) {
+        let next = now.saturating_add(self.patience());
+        if let Change::Rolling {
+            until,
+            what,
+            proven,
+            ..
+        } = &mut self.change
             && generation == self.generation
-            && !*proven
         {
-            *proven = true;
-            let what = *what;
-            out.push(Action::Proven(what));
+            *until = next;
+            if !std::mem::replace(proven, true) {
+                out.push(Action::Proven(*what));
+            }
+        }
+    }
+
+    /// How long one step of a change may take: a place may have to wait for the end of a worker that drains there already, then
+    /// for its own back-off, then for the boot.
+    fn patience(&self) -> Duration {
+        let settings = &self.settings;
+        let longest = settings.kill_after.saturating_add(settings.boot_timeout);
+        longest
+            .saturating_add(LONGEST_DELAY)
+            .saturating_add(settings.heartbeat_timeout)
+    }
+
+    /// The change gets no further.
+    fn give_up_change(&mut self, now: Time, why: &str, out: &mut Vec<Action>) {
+        if let Change::Rolling {
+            what, proven: true, ..
+        } = self.change
+        {
+            let text = format!("{what} unfinished: {why}; the others stay as they are");
+            self.refusal = Some(text.clone());
+            self.end_change(false, text, out);
+        } else {
+            self.go_back(now, why, out);
         }
     }
 
@@ -274,17 +305,18 @@ impl Pool {
         let new = self.generation;
         match &mut self.change {
             Change::Rolling { proven: false, .. } => {
-                self.go_back(now, out);
+                let why = format!(
+                    "the first worker of generation {new} did not become ready (see the log)"
+                );
+                self.go_back(now, &why, out);
                 true
             }
-            Change::Rolling { what, failures, .. } => {
+            Change::Rolling { failures, .. } => {
                 *failures += 1;
                 if *failures >= FAILURES {
-                    let text = format!(
-                        "{what} unfinished: {FAILURES} workers of generation {new} did not become ready; the others stay as they are"
-                    );
-                    self.refusal = Some(text.clone());
-                    self.end_change(false, text, out);
+                    let why =
+                        format!("{FAILURES} workers of generation {new} did not become ready");
+                    self.give_up_change(now, &why, out);
                 }
                 false
             }
@@ -292,7 +324,8 @@ impl Pool {
         }
     }
 
-    fn go_back(&mut self, now: Time, out: &mut Vec<Action>) {
+    /// `Event::Adopted` answers the action: with the reason, from this program or from the one before.
+    fn go_back(&mut self, now: Time, why: &str, out: &mut Vec<Action>) {
         let Change::Rolling {
             what, from, before, ..
         } = std::mem::replace(&mut self.change, Change::None)
@@ -309,13 +342,10 @@ impl Pool {
             }
         }
         self.change = Change::Adopting { what };
-        let text =
-            format!("the first worker of generation {failed} did not become ready (see the log)");
         out.push(Action::Revert {
             what,
-            why: text.clone(),
+            why: why.to_owned(),
         });
-        self.refuse(&text, out);
     }
 
     /// Ends the change without one: everything goes on as before.
@@ -352,12 +382,7 @@ impl Pool {
 
     /// A stop comes first: what was under way is dropped, what waited is forgotten.
     pub(super) fn drop_change(&mut self, out: &mut Vec<Action>) {
-        if let Change::Checking {
-            pid: Some(pid),
-            overdue: false,
-            ..
-        } = self.change
-        {
+        if let Change::Checking { pid: Some(pid), .. } = self.change {
             out.push(Action::Kill { pid });
         }
         self.change = Change::None;
@@ -369,34 +394,35 @@ impl Pool {
         });
     }
 
-    /// A check that takes too long is given up.
+    /// A check that takes too long is given up, whether it dies of it or not: it may wait in the kernel for a disk that is gone.
     pub(super) fn check_overdue(&mut self, now: Time, out: &mut Vec<Action>) {
         if let Change::Checking {
             pid: Some(pid),
             deadline,
-            overdue: overdue @ false,
             ..
-        } = &mut self.change
-            && now >= *deadline
+        } = self.change
+            && now >= deadline
         {
-            *overdue = true;
-            out.push(Action::Kill { pid: *pid });
+            out.push(Action::Kill { pid });
+            let text = format!(
+                "the check took longer than {:?}",
+                self.settings.check_timeout
+            );
+            self.refuse(&text, out);
         }
     }
 
     /// When time alone next moves the change on.
     pub(super) fn change_deadline(&self) -> Option<Time> {
         match self.change {
-            Change::Checking {
-                deadline,
-                overdue: false,
-                ..
-            } => Some(deadline),
-            Change::Rolling { .. } if !self.on_their_way() => (0..self.target)
+            Change::Checking { deadline, .. } => Some(deadline),
+            Change::Rolling { until, .. } if self.on_their_way() => Some(until),
+            Change::Rolling { until, .. } => (0..self.target)
                 .filter(|place| self.is_stale(*place) && self.empty_slot(*place).is_some())
                 .map(|place| self.places[place].not_before())
+                .chain([until])
                 .min(),
-            _ => None,
+            Change::None | Change::Adopting { .. } => None,
         }
     }
 }

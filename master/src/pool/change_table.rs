@@ -14,14 +14,14 @@ const CHECKER: u32 = 55;
 
 /// A change as far as it may be, with the worker of generation 1 as the incumbent and `OTHER` as its challenger.
 fn changes() -> Vec<(&'static str, Change, Doing, Slot)> {
-    let checking = |pid, deadline, overdue| Change::Checking {
+    let checking = |pid, deadline| Change::Checking {
         what: What::Reload,
         pid,
         deadline,
-        overdue,
     };
     let later = NOW + Duration::from_secs(5);
     let rolling = |what, proven, failures| Change::Rolling {
+        until: later,
         what,
         from: 1,
         before: Box::new(change::Before {
@@ -58,26 +58,9 @@ fn changes() -> Vec<(&'static str, Change, Doing, Slot)> {
     let up = challenger(serving);
     let states = vec![
         ("none", Change::None, Slot::Empty),
-        (
-            "checking, unforked",
-            checking(None, later, false),
-            Slot::Empty,
-        ),
-        (
-            "checking",
-            checking(Some(CHECKER), later, false),
-            Slot::Empty,
-        ),
-        (
-            "checking, late",
-            checking(Some(CHECKER), NOW, false),
-            Slot::Empty,
-        ),
-        (
-            "checking, killed",
-            checking(Some(CHECKER), NOW, true),
-            Slot::Empty,
-        ),
+        ("checking, unforked", checking(None, later), Slot::Empty),
+        ("checking", checking(Some(CHECKER), later), Slot::Empty),
+        ("checking, late", checking(Some(CHECKER), NOW), Slot::Empty),
         ("adopting", Change::Adopting { what: reload }, Slot::Empty),
         ("executing", Change::Adopting { what: upgrade }, Slot::Empty),
         ("rolling", rolling(reload, false, 0), Slot::Empty),
@@ -158,7 +141,6 @@ fn change_word(pool: &Pool) -> String {
     let word = match &pool.change {
         Change::None => "none".to_owned(),
         Change::Checking { pid: None, .. } => "checking, unforked".to_owned(),
-        Change::Checking { overdue: true, .. } => "checking, killed".to_owned(),
         Change::Checking { .. } => "checking".to_owned(),
         Change::Adopting { .. } => "adopting".to_owned(),
         Change::Rolling { proven: true, .. } => "rolling, proven".to_owned(),
@@ -184,10 +166,16 @@ fn change_outcome(change: &Change, doing: Doing, challenger: Slot, event: Event)
     }
     pool.change = change.clone();
     pool.report(&mut Vec::new());
-    let words: Vec<String> = step(&mut pool, NOW, event)
+    let mut actions = step(&mut pool, NOW, event);
+    // As the mechanism answers it.
+    if let Some(Action::Revert { why, .. }) = actions
         .iter()
-        .filter_map(action_word)
-        .collect();
+        .find(|action| matches!(action, Action::Revert { .. }))
+    {
+        let answer = Event::Adopted(Err(why.clone()));
+        actions.extend(step(&mut pool, NOW, answer));
+    }
+    let words: Vec<String> = actions.iter().filter_map(action_word).collect();
     let slots: Vec<String> = pool
         .slots
         .iter()

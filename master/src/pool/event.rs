@@ -124,7 +124,7 @@ pub enum Action {
     Execute,
     /// A worker of the new generation is ready: what a way back would need can be let go.
     Proven(What),
-    /// Take back what was adopted or executed last.
+    /// Take back what was adopted or executed last, and report `Adopted` with the reason.
     Revert {
         /// Which of both.
         what: What,

@@ -75,7 +75,7 @@ impl Pool {
                     Level::Info,
                     format!("worker {pid} (w{place}) is ready"),
                 ));
-                self.challenger_ready(generation, out);
+                self.challenger_ready(now, generation, out);
                 for other in self.pair(place) {
                     if other != slot
                         && matches!(

@@ -263,6 +263,7 @@ impl Pool {
             }
             Phase::Running => {}
         }
+        self.expire_change(now, out);
         self.begin_change(now, out);
         for place in 0..self.target {
             self.fill(now, place, out);

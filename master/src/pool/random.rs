@@ -145,7 +145,8 @@ impl World {
                 }));
             }
             Action::Outcome { .. } => self.answered = self.pool.begun,
-            Action::Proven(_) | Action::Revert { .. } => {}
+            Action::Proven(_) => {}
+            Action::Revert { why, .. } => events.push(Event::Adopted(Err(why))),
             Action::CloseListener | Action::Dump | Action::Notify(_) | Action::Log(..) => {}
         }
     }

@@ -17,6 +17,7 @@ use crate::exit;
 use crate::fork;
 use crate::pool::{Ended, Event, What};
 use crate::service::Service;
+use crate::signals;
 
 /// The present one.
 pub(super) struct Checker {
@@ -54,7 +55,7 @@ impl<S: Service> Master<S> {
     /// In the child.
     fn read(&mut self, memory: File) -> ! {
         fork::name("tine-check");
-        let _ = SigSet::empty().thread_set_mask();
+        deafen();
         let read = catch_unwind(AssertUnwindSafe(|| self.service.read()));
         let read = read.unwrap_or_else(|_| Err("a fault of the program: it panicked".to_owned()));
         fork::end(Check(memory).answer(read).into())
@@ -64,7 +65,7 @@ impl<S: Service> Master<S> {
     fn execute_check(&self, memory: File) -> ! {
         let result = match &self.program {
             Some(program) => {
-                let _ = SigSet::empty().thread_set_mask();
+                deafen();
                 execute(program, CHECK, memory.as_raw_fd(), &[memory.as_raw_fd()])
             }
             None => "no program".to_owned(),
@@ -91,6 +92,13 @@ impl<S: Service> Master<S> {
             Ended::Signal(number) => Err(format!("the check was killed by signal {number}")),
         }
     }
+}
+
+/// A check hears what ends it, and nothing of what is said to the master and may be sent to the whole group. What is ignored stays so
+/// across an execution.
+fn deafen() {
+    let _ = signals::ignore_orders();
+    let _ = SigSet::empty().thread_set_mask();
 }
 
 /// Begins what a sound check writes: both programs must mean the same by the pages and the hand-over.

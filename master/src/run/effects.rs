@@ -26,7 +26,10 @@ impl<S: Service> Master<S> {
             Action::Adopt => return Some(self.adopt()),
             Action::Execute => return Some(self.upgrade()),
             Action::Proven(_) => (self.previous, self.binary) = (None, None),
-            Action::Revert { what, why } => self.revert(what, &why),
+            Action::Revert { what, why } => {
+                self.revert(what, &why);
+                return Some(Event::Adopted(Err(why)));
+            }
             Action::Outcome { change, ok, text } => self.answer(change, ok, &text),
             Action::Drain { slot, pid, timeout } => {
                 let deadline_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);

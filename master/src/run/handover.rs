@@ -22,7 +22,8 @@ use crate::listen::SocketFile;
 use crate::pool::{Event, Kept};
 use crate::service::{Program, Service};
 
-/// The number of this way to write it, to be raised with every change of [`Written`] or what is in it.
+/// The number of this way to write it, to be raised with every change of [`Written`], of what is in it, or of the messages of
+/// `tine_scoreboard::control`, in which a new master speaks to old workers.
 pub(crate) const FORMAT: u32 = 1;
 
 /// What is written, as JSON. Descriptors by their numbers.

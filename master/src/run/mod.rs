@@ -107,12 +107,20 @@ impl<S: Service> Master<S> {
                     return exit::INTERNAL;
                 }
             };
-            // Orders to stop, then deaths, then words, then the other orders.
+            // Orders to stop, then the other orders, then deaths and words: the death of a check may end in another program's
+            // execution, and what was taken from the signals by then must have become part of the pool's state.
             let (stops, others): (Vec<Command>, Vec<Command>) = arrived
                 .commands
                 .into_iter()
                 .partition(|command| matches!(command, Command::Stop | Command::QuickStop));
+            if !stops.is_empty() {
+                // A worker that has just said that it is ready may have clients by now: it is not stopped like one that boots.
+                (0..self.channels.len()).for_each(|slot| self.listen_to(slot));
+            }
             for command in stops {
+                self.apply(Event::Command(command));
+            }
+            for command in others {
                 self.apply(Event::Command(command));
             }
             if arrived.children {
@@ -120,9 +128,6 @@ impl<S: Service> Master<S> {
             }
             for slot in speaking {
                 self.listen_to(slot);
-            }
-            for command in others {
-                self.apply(Event::Command(command));
             }
             self.take_orders();
         }

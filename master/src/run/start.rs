@@ -83,9 +83,9 @@ pub fn run(start: Start, service: impl Service) -> u8 {
     master.run_to_the_end(None)
 }
 
-/// Goes on with the pool of the program that was executed before this one. The service has adopted `handover.proven`; or the
-/// text says why it could not, and the program before takes its place again.
-pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: impl Service) -> u8 {
+/// Goes on with the pool of the program that was executed before this one. The service has adopted `handover.proven`; one that can't is
+/// for [`Handover::give_back`].
+pub fn resume(handover: Handover, adopted: Adopted, service: impl Service) -> u8 {
     let signals = match take_signals() {
         Ok(signals) => signals,
         Err(code) => return code,
@@ -104,19 +104,19 @@ pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: imp
         control,
         waiting,
     } = handover;
-    let mut settings = match &adopted {
-        Ok(adopted) => adopted.settings.clone(),
-        Err(_) => Settings::default(),
-    };
+    let mut settings = adopted.settings.clone();
     fork::name(&settings.name);
     settings.tick = tick(settings.tick);
+    let pool = Pool::resume(pool, settings.clone(), now(), seed());
     let mut channels: Vec<Option<Channel>> = board.slots().iter().map(|_| None).collect();
     for (slot, channel) in handed {
-        if let Some(place) = channels.get_mut(slot) {
+        // A channel to nobody's worker: its end tells that one to drain.
+        if pool.pid_of(slot).is_some()
+            && let Some(place) = channels.get_mut(slot)
+        {
             *place = Some(channel);
         }
     }
-    let pool = Pool::resume(pool, settings.clone(), now(), seed());
     let open = Open {
         signals: Some(signals),
         notifier: Some(Notifier::from_environment()),
@@ -132,20 +132,12 @@ pub fn resume(handover: Handover, adopted: Result<Adopted, String>, service: imp
         waiting,
         ..Master::new(settings, pool, board, service, open, channels, proven)
     };
-    let first = match (refused, adopted) {
+    let first = match refused {
+        None => master.adopt_settings(adopted),
         // The page still says what the other program had adopted.
-        (Some(refused), Ok(adopted)) => {
+        Some(refused) => {
             master.publish(&adopted);
             Event::Adopted(Err(refused))
-        }
-        (Some(refused), Err(text)) => {
-            log::error!("the configuration before can't be taken up again: {text}");
-            Event::Adopted(Err(refused))
-        }
-        (None, Ok(adopted)) => master.adopt_settings(adopted),
-        (None, Err(text)) => {
-            master.downgrade(&text);
-            Event::Adopted(Err(text))
         }
     };
     master.run_to_the_end(Some(first))

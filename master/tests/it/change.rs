@@ -396,3 +396,68 @@ fn who_orders_a_change_is_told_what_came_of_it_also_by_the_next_program() {
     assert_eq!(pool.exit(), 0);
     assert!(!place.0.join("control").exists());
 }
+
+#[test]
+fn a_signal_that_comes_with_the_death_of_an_upgrades_check_is_not_lost() {
+    let place = Place::new("with");
+    let mut pool = place.start(&["workers=2"]);
+    let master = pool.pid();
+    for number in 0..5 {
+        pool.signal(Signal::SIGUSR2);
+        pool.wait_for("upgrade: checking");
+        pool.signal(Signal::SIGSTOP);
+        // The check ends while nobody reaps it, unless it was over before.
+        until("no check is at work", || {
+            let at_work = |pid: &u32| {
+                let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+                !name_of(*pid).contains("-w")
+                    && status.is_ok_and(|text| !text.contains("State:\tZ"))
+            };
+            !children(master).iter().any(at_work)
+        });
+        place.configure(&format!("word=w{number}"));
+        pool.signal(Signal::SIGHUP);
+        pool.signal(Signal::SIGCONT);
+        pool.wait_for("upgrade done");
+        pool.wait_for("reload done");
+        assert!(generation(&pool).ends_with(&format!(" w{number}")));
+    }
+}
+
+#[test]
+fn an_order_that_waits_for_an_upgrade_is_obeyed_also_when_that_is_taken_back() {
+    let place = Place::new("waits");
+    let control = format!("control={}", place.0.join("control").display());
+    let mut pool = place.start(&["workers=2", "boot_timeout=3000", &control]);
+    place.configure("boot=hang");
+    pool.signal(Signal::SIGUSR2);
+    pool.wait_for("hangs as told");
+    place.configure("word=two");
+    let lines = order(&place, "reload");
+    let last = lines.last().expect("an answer");
+    assert!(last.contains("\"text\":\"reload done"), "{lines:?}");
+    assert!(generation(&pool).ends_with(" two"));
+}
+
+#[test]
+fn a_check_is_not_ended_by_what_is_said_to_the_group() {
+    let place = Place::new("group");
+    let mut pool = place.start(&["workers=1", "check_timeout=3000"]);
+    place.configure("hang");
+    pool.signal(Signal::SIGHUP);
+    pool.wait_for("hangs as told");
+    let check = children(pool.pid())
+        .into_iter()
+        .find(|pid| name_of(*pid) == "tine-check");
+    let check = check.expect("the child that checks");
+    for signal in [
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+    ] {
+        send(check, signal);
+    }
+    pool.wait_for("reload refused, generation 1 goes on: the check took longer than 3s");
+}
