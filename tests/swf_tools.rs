@@ -52,6 +52,10 @@ fn data() -> &'static Demo {
                               ('ines', 'OK', (SELECT namespace FROM swf_workflow_executions
                                               WHERE status = 'running' AND namespace IS NOT NULL LIMIT 1))) m(name, status, namespace)
                  WHERE a.instance_name = 'agent-manager-' || m.name;
+                 -- One that went silent without a word.
+                 UPDATE swf_systemagent
+                 SET last_heartbeat = now() - interval '10 minutes', operational_state = 'READY', status = 'OK'
+                 WHERE instance_name = 'agent-manager-farid';
                  UPDATE swf_systemagent
                  SET namespace = 'ruhiges Labor', operational_state = 'READY', last_heartbeat = now() + interval '1 hour'
                  WHERE id IN (SELECT id FROM swf_systemagent WHERE agent_type = 'data_agent' ORDER BY id LIMIT 2);
