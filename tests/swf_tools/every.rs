@@ -30,7 +30,7 @@ struct Listed {
     properties: serde_json::Map<String, Value>,
 }
 
-/// Every tool that reads the databases.
+/// Every tool that reads the databases, and asks nobody else.
 fn reading(bench: &Bench) -> Vec<Listed> {
     let result = Post::legacy("tools/list", Value::Null)
         .send(bench.server.address())
@@ -38,6 +38,7 @@ fn reading(bench: &Bench) -> Vec<Listed> {
     let tools = result["tools"].as_array().expect("tools").iter();
     tools
         .filter(|tool| tool["annotations"]["readOnlyHint"] == true)
+        .filter(|tool| tool["annotations"]["openWorldHint"] == false)
         .filter(|tool| {
             let file = format!("{FOLDER}/{}.sql", tool["name"].as_str().expect("a name"));
             std::path::Path::new(&file).exists()
