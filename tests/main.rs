@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod bots;
 mod call_retries;
 mod check_edges;
 mod check_tools;
