@@ -278,6 +278,9 @@ pub static OPTIONS: &[Opt] = &[
     option(Tools, "db_connections", "NUMBER", count(1, Pool::MAX_CONNECTIONS as u64), "4",
         "Connections to each database in one worker, opened on first use; a database's own `connections` comes first",
         |s, v| s.db_connections = v.number()),
+    option(Tools, "env_file", "FILE", Kind::Path, "",
+        "Take variables from this file of NAME=VALUE lines too; the environment's own come first",
+        |s, v| s.env_file = v.path()),
 
     option(Logging, "log_level", "LEVEL", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info",
         "The least severe messages to log",

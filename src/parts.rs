@@ -24,6 +24,7 @@ pub fn catalog(settings: &Settings, files: &Files) -> (Catalog, Vec<Fault>) {
         max_timeout: settings.timeout_statement,
         page_size: settings.list_page_size,
         settings: settings.values.clone(),
+        environment: settings.environment.clone(),
     };
     let (catalog, faults) = Catalog::load(&settings.toolsets, &context, files);
     (catalog, faults.into_iter().map(fault).collect())

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 
 use super::credential;
 use super::document::Document;
+use super::env_file;
 use super::token::{Token, hash};
 use super::value::Value;
 use super::{ConfigError, Effective, Inputs, Settings, Source, tables};
@@ -31,8 +32,10 @@ pub fn load(inputs: &Inputs, files: &Files) -> Result<Settings, ConfigError> {
         .as_mut()
         .map_or_else(DeTable::new, |document| document.parse(&text));
 
+    let inputs = &with_env_file(inputs, files, &table, document.as_ref(), &mut faults);
     let mut settings = Settings {
         file: document.as_ref().map(|document| document.path.clone()),
+        environment: inputs.environment.clone(),
         ..Settings::default()
     };
     for option in OPTIONS {
@@ -84,6 +87,7 @@ pub fn part(keys: &[&str], inputs: &Inputs, files: &Files) -> Result<Settings, C
     let table = document
         .as_mut()
         .map_or_else(DeTable::new, |document| document.parse(&text));
+    let inputs = &with_env_file(inputs, files, &table, document.as_ref(), &mut faults);
     let mut settings = Settings::default();
     for option in OPTIONS.iter().filter(|option| keys.contains(&option.key)) {
         let value = merge(option, inputs, &table, document.as_mut(), &mut faults).value;
@@ -104,6 +108,7 @@ pub fn only(key: &str, inputs: &Inputs) -> (Value, Option<PathBuf>) {
     let table = document
         .as_mut()
         .map_or_else(DeTable::new, |document| document.parse(&text));
+    let inputs = &with_env_file(inputs, &files, &table, document.as_ref(), &mut Vec::new());
     let value = crate::options::find(key).map_or(Value::None, |option| {
         merge(option, inputs, &table, document.as_mut(), &mut Vec::new()).value
     });
@@ -126,6 +131,47 @@ fn file(inputs: &Inputs, files: &Files) -> Result<Option<PathBuf>, String> {
         Ok(false) => Ok(None),
         Err(error) => Err(format!("can't read {}: {error}", usual.display())),
     }
+}
+
+/// The inputs with the variables of the file that `env_file` names, below the environment's own. Where the option itself is wrong is said when
+/// all options are merged.
+fn with_env_file(
+    inputs: &Inputs,
+    files: &Files,
+    table: &DeTable<'_>,
+    document: Option<&Document>,
+    faults: &mut Vec<Fault>,
+) -> Inputs {
+    let mut inputs = inputs.clone();
+    let Some(option) = crate::options::find("env_file") else {
+        return inputs;
+    };
+    let mut copy = document.map(|document| Document {
+        path: document.path.clone(),
+        text: Arc::clone(&document.text),
+        faults: Vec::new(),
+    });
+    let effective = merge(option, &inputs, table, copy.as_mut(), &mut Vec::new());
+    let Some(path) = effective.value.path() else {
+        return inputs;
+    };
+    let text = credential::file(&path, &inputs.environment).and_then(|path| {
+        let text = files.text(&path);
+        text.map_err(|error| format!("can't read {}: {error}", path.display()))
+    });
+    match text.map(|text| env_file::read(&text)) {
+        Ok(Ok(mut variables)) => {
+            variables.append(&mut inputs.environment);
+            inputs.environment = variables;
+        }
+        // Without the line itself: it may hold a password.
+        Ok(Err(complaints)) => faults.extend(complaints.into_iter().map(|(line, complaint)| {
+            let message = format!("{}:{line}: {complaint}", path.display());
+            Fault::error(Origin::Nowhere, message)
+        })),
+        Err(message) => faults.push(Fault::error(Origin::Nowhere, message)),
+    }
+    inputs
 }
 
 /// One option's value from the strongest source that gives it; faults of the others are reported too.
@@ -200,7 +246,7 @@ fn other_keys(
     for (key, value) in table.iter() {
         match key.get_ref().as_ref() {
             "databases" => tables::databases(document, value, settings, &inputs.environment, files),
-            "settings" => tables::values(document, value, settings),
+            "settings" => tables::values(document, value, settings, &inputs.environment),
             other if known.contains(&other) => {}
             _ => document.unknown_key(key, "", &known),
         }

@@ -3,8 +3,10 @@
 
 mod credential;
 pub mod database;
+mod database_url;
 mod document;
 mod dump;
+mod env_file;
 pub mod form;
 pub mod kind;
 mod load;
@@ -137,6 +139,7 @@ pub struct Settings {
     pub toolsets: Vec<PathBuf>,
     pub default_toolset: Option<String>,
     pub db_connections: usize,
+    pub env_file: Option<PathBuf>,
 
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
@@ -145,6 +148,8 @@ pub struct Settings {
     pub databases: Vec<Database>,
     /// `[settings]`: free values that tools may bind.
     pub values: BTreeMap<String, String>,
+    /// Variables of the environment and, below them, of `env_file`. Never shown.
+    pub environment: BTreeMap<String, String>,
     /// From the tokens file, and from `TINE_TOKEN` under the name `environment`.
     pub tokens: Vec<Token>,
 

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use tine_worker::catalog::expand;
 use tine_worker::db::Pool;
 use tine_worker::files::Files;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::Settings;
 use super::credential;
-use super::database::{Database, Pooler, Secret};
+use super::database::{Database, Pooler};
+use super::database_url;
 use super::document::Document;
 use super::kind::Kind;
 use super::token::{Token, unhex};
@@ -23,6 +25,12 @@ const DATABASE_KEYS: &[&str] = &[
     "url",
     "url_file",
     "url_env",
+    "host",
+    "port",
+    "user",
+    "password",
+    "dbname",
+    "sslmode",
     "connections",
     "tls_ca",
     "time_zone",
@@ -39,7 +47,7 @@ pub fn databases(
     files: &Files,
 ) {
     for (name, table, span) in document.tables(value, "databases") {
-        let url = url(document, name.get_ref(), table, span, environment, files);
+        let url = database_url::read(document, name.get_ref(), table, span, environment, files);
         let mut database = Database {
             name: name.get_ref().to_string(),
             url,
@@ -50,7 +58,7 @@ pub fn databases(
         };
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
-                "url" | "url_file" | "url_env" => {}
+                key if database_url::is_key(key) => {}
                 "connections" => {
                     match (Kind::Count {
                         min: 1,
@@ -90,7 +98,7 @@ pub fn databases(
 }
 
 /// The file that a key names: a credential, or a path that starts at the document's folder. `Err` is a fault's message.
-fn place(
+pub fn place(
     document: &Document,
     text: &str,
     environment: &BTreeMap<String, String>,
@@ -102,72 +110,28 @@ fn place(
     credential::file(&path, environment)
 }
 
-/// The database's URL from the one key that gives it.
-fn url(
-    document: &mut Document,
-    name: &str,
-    table: &DeTable<'_>,
+/// A text with `${NAME}` and `${NAME:-else}` replaced by the environment's values.
+pub fn expanded(
+    document: &Document,
+    text: &str,
     span: Range<usize>,
     environment: &BTreeMap<String, String>,
-    files: &Files,
-) -> Result<Secret, Box<Fault>> {
-    let keys = ["url", "url_file", "url_env"];
-    let given: Vec<_> = table
-        .iter()
-        .filter(|(key, _)| keys.contains(&key.get_ref().as_ref()))
-        .collect();
-    let unknown = || {
-        Err(Box::new(Fault::error(
-            crate::fault::Origin::Nowhere,
-            format!("database {name} has no URL"),
-        )))
-    };
-    let (key, value) = match given.as_slice() {
-        [one] => *one,
-        [] => {
-            let fault = Fault::error(document.origin(span), format!("[databases.{name}] has no URL"))
-                .help("give one of `url = \"postgres://...\"`, `url_file = \"FILE\"`, `url_env = \"VARIABLE\"`");
-            document.faults.push(fault);
-            return unknown();
-        }
-        [_, (second, _), ..] => {
-            document.fault(
-                second.span(),
-                format!("[databases.{name}] has two URLs: keep one of url, url_file, url_env"),
-            );
-            return unknown();
-        }
-    };
-    let Some(text) = document.text_of(value) else {
-        return unknown();
-    };
-    match key.get_ref().as_ref() {
-        "url_env" => environment
-            .get(&text)
-            .filter(|url| !url.is_empty())
-            .map(Secret::new)
-            .ok_or_else(|| {
-                let message = format!(
-                    "the environment has no {text}, which should hold the URL of database {name}"
-                );
-                Box::new(Fault::error(document.origin(value.span()), message))
-            }),
-        "url_file" => {
-            let read = |path: PathBuf| {
-                let text = files.text(&path);
-                text.map_err(|error| format!("can't read {}: {error}", path.display()))
-            };
-            place(document, &text, environment)
-                .and_then(read)
-                .map(|url| Secret::new(url.trim()))
-                .map_err(|message| Box::new(Fault::error(document.origin(value.span()), message)))
-        }
-        _ => Ok(Secret::new(text)),
-    }
+) -> Result<String, Box<Fault>> {
+    expand(text, |variable| environment.get(variable).cloned()).map_err(|complaint| {
+        let fault = Fault::error(document.origin(span), complaint);
+        Box::new(fault.help(
+            "write ${NAME:-else} for a value that the environment need not have, and $$ for a dollar sign",
+        ))
+    })
 }
 
 /// `[settings]`: single values, kept as text.
-pub fn values(document: &mut Document, value: &Spanned<DeValue<'_>>, settings: &mut Settings) {
+pub fn values(
+    document: &mut Document,
+    value: &Spanned<DeValue<'_>>,
+    settings: &mut Settings,
+    environment: &BTreeMap<String, String>,
+) {
     let Some(table) = value.get_ref().as_table() else {
         return document.fault(
             value.span(),
@@ -179,7 +143,13 @@ pub fn values(document: &mut Document, value: &Spanned<DeValue<'_>>, settings: &
     };
     for (key, value) in table.iter() {
         let text = match value.get_ref() {
-            DeValue::String(text) => text.to_string(),
+            DeValue::String(text) => match expanded(document, text, value.span(), environment) {
+                Ok(text) => text,
+                Err(fault) => {
+                    document.faults.push(*fault);
+                    continue;
+                }
+            },
             DeValue::Integer(number) => number.to_string(),
             DeValue::Float(number) => number.to_string(),
             DeValue::Boolean(flag) => flag.to_string(),

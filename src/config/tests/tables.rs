@@ -104,6 +104,87 @@ fn databases_need_exactly_one_url() {
     assert!(unknown.contains("there is no [databases.swf]"), "{unknown}");
 }
 
+/// What an existing service keeps in a file of variables.
+#[test]
+fn variables_of_a_file_and_of_the_environment() {
+    let folder = Folder::new("env-file");
+    folder.write(
+        "service.env",
+        "# as the service had it\nDB_HOST=db.example\nDB_PASSWORD='it\\s $hunter'\nexport MONITOR=\"http://m/\"\nTINE_PORT=8123\nTINE_WORKERS=2\n",
+    );
+    let file = folder.write(
+        "tine.toml",
+        "env_file = \"service.env\"\n\
+         [databases.swf]\nhost = \"${DB_HOST:-localhost}\"\nport = \"${DB_PORT:-}\"\nuser = \"bot\"\npassword = \"${DB_PASSWORD}\"\n\
+         dbname = \"${DB_NAME:-swf}\"\n[databases.panda]\nhost = \"p\"\nport = 5433\nuser = \"${NO_SUCH}\"\n\
+         [settings]\nmonitor = \"${MONITOR:-http://localhost/}\"\nhome = \"${HOME_OF:-/data}$$\"\n",
+    );
+    let load = |pairs: &[(&str, &str)]| {
+        let inputs = Inputs {
+            file: Some(file.clone()),
+            environment: environment(pairs),
+            ..Inputs::default()
+        };
+        Settings::load(&inputs, &Files::disk())
+    };
+    let settings = load(&[("DB_NAME", "other"), ("TINE_WORKERS", "3")]).unwrap();
+    let [panda, swf] = settings.databases.as_slice() else {
+        panic!("{:?}", settings.databases)
+    };
+    let (panda, swf) = match panda.name.as_str() {
+        "panda" => (panda, swf),
+        _ => (swf, panda),
+    };
+    let url = swf.url.as_ref().unwrap();
+    assert_eq!(url.masked_url(), "bot@db.example/other");
+    let config: postgres::Config = url.reveal().parse().unwrap();
+    assert_eq!(config.get_password(), Some("it\\s $hunter".as_bytes()));
+    let missing = panda.url.as_ref().unwrap_err().render(false);
+    assert!(
+        missing.contains("the environment has no NO_SUCH"),
+        "{missing}"
+    );
+    assert_eq!(settings.values["monitor"], "http://m/");
+    assert_eq!(settings.values["home"], "/data$");
+    assert_eq!((settings.port, settings.workers), (8123, 3));
+    let shown = format!("{}{:?}", settings.dump(), settings.databases);
+    assert!(!shown.contains("hunter"), "{shown}");
+
+    folder.write("service.env", "DB_HOST=x\nDB_PASSWORD=hush it's\n");
+    let fault = load(&[]).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        fault.contains("service.env:2: ") && !fault.contains("hush"),
+        "{fault}"
+    );
+    std::fs::remove_file(folder.0.join("service.env")).unwrap();
+    let fault = load(&[]).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        fault.contains("can't read") && fault.contains("service.env"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_url_or_its_parts() {
+    let both = faults(
+        "url-and-parts",
+        "[databases.swf]\nurl = \"a\"\nhost = \"b\"\n",
+    );
+    assert!(both.contains("has two URLs"), "{both}");
+    let number = faults("part-number", "[databases.swf]\nhost = 5\n");
+    assert!(number.contains("expected text, found integer"), "{number}");
+    let dollar = faults("setting-dollar", "[settings]\nx = \"a$b\"\n");
+    assert!(
+        dollar.contains("a lone dollar sign") && dollar.contains("$$"),
+        "{dollar}"
+    );
+    let missing = faults("setting-missing", "[settings]\nx = \"${TINE_NO_SUCH}\"\n");
+    assert!(
+        missing.contains("the environment has no TINE_NO_SUCH"),
+        "{missing}"
+    );
+}
+
 #[test]
 fn settings_are_free_and_never_shown() {
     let settings = load(

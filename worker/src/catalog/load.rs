@@ -33,6 +33,8 @@ pub struct LoadContext {
     pub page_size: usize,
     /// The operator's values for `from = "setting.NAME"`; they win over a toolset's own.
     pub settings: BTreeMap<String, String>,
+    /// For `${NAME}` in a toolset's own values.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Default for LoadContext {
@@ -43,6 +45,7 @@ impl Default for LoadContext {
             max_timeout: Duration::from_secs(8),
             page_size: 1_000,
             settings: BTreeMap::new(),
+            environment: BTreeMap::new(),
         }
     }
 }
@@ -185,7 +188,13 @@ fn read_folder(
     {
         source = Source::new(toolset_path, text);
         let mut found = Faults::new(source.clone());
-        file = toolset_file::read(&Defaults::default(), &context.databases, files, &mut found);
+        file = toolset_file::read(
+            &Defaults::default(),
+            &context.databases,
+            &context.environment,
+            files,
+            &mut found,
+        );
         if let Some(timeout) = &file.timeout
             && timeout.value > context.max_timeout
         {

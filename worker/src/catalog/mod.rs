@@ -64,6 +64,7 @@ pub use parameter::{Origin, Parameter};
 pub use sqlstate::{detail, sqlstate};
 pub use tool::{Annotations, Kind, Sql, Tool};
 pub use toolset::{Era, Toolset};
+pub use toolset_file::expand;
 pub use wrap::Variant;
 
 use crate::files::Files;

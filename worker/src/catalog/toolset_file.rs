@@ -35,6 +35,7 @@ pub(crate) struct ToolsetFile {
 pub(crate) fn read(
     defaults: &Defaults,
     databases: &[String],
+    environment: &BTreeMap<String, String>,
     files: &Files,
     faults: &mut Faults,
 ) -> ToolsetFile {
@@ -70,7 +71,7 @@ pub(crate) fn read(
     }
     common(&mut file.defaults, &mut table, faults);
     if let Some(table) = table.table("settings", faults) {
-        file.defaults.settings = settings(table, faults);
+        file.defaults.settings = settings(table, environment, faults);
     }
     if let Some(toolsets) = table.table("toolsets", faults) {
         for (name, table) in toolsets.named_tables(faults) {
@@ -120,10 +121,14 @@ fn common(defaults: &mut Defaults, table: &mut Table<'_, '_>, faults: &mut Fault
 }
 
 /// Texts that tools bind with `from = "setting.NAME"`; `${NAME}` and `${NAME:-else}` in them are the environment's.
-fn settings(table: Table<'_, '_>, faults: &mut Faults) -> BTreeMap<String, String> {
+fn settings(
+    table: Table<'_, '_>,
+    environment: &BTreeMap<String, String>,
+    faults: &mut Faults,
+) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     for (name, text) in table.named_strings(faults) {
-        match expand(&text.value, |variable| std::env::var(variable).ok()) {
+        match expand(&text.value, |variable| environment.get(variable).cloned()) {
             Ok(value) => {
                 settings.insert(name.value, value);
             }
@@ -137,8 +142,12 @@ fn settings(table: Table<'_, '_>, faults: &mut Faults) -> BTreeMap<String, Strin
     settings
 }
 
-/// One pass, so that a value from the environment is never expanded again.
-fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+/// A text with `${NAME}` and `${NAME:-else}` replaced by what `variable` gives, `$$` by a dollar sign. One pass, so that a value from the
+/// environment is never expanded again.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -288,6 +297,7 @@ mod tests {
             let file = read(
                 &Defaults::default(),
                 &["swf".to_owned()],
+                &BTreeMap::new(),
                 &Files::disk(),
                 &mut faults,
             );
