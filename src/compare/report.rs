@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::calls::Call;
 use super::difference::{Difference, Found};
 
-/// Differences of one call that a person is shown.
+/// Differences of one call, and names of tools, that a person is shown.
 const SHOWN: usize = 10;
 /// Characters of a value that a person is shown.
 const WIDTH: usize = 100;
@@ -95,9 +95,14 @@ impl Report {
                 .filter(|(_, reason)| *reason == why)
                 .map(|(tool, _)| tool.as_str())
                 .collect();
-            if !tools.is_empty() {
-                let _ = writeln!(text, "not called, {why}: {}", tools.join(", "));
+            if tools.is_empty() {
+                continue;
             }
+            let shown = tools[..tools.len().min(SHOWN)].join(", ");
+            let _ = match tools.len().saturating_sub(SHOWN) {
+                0 => writeln!(text, "not called, {why}: {shown}"),
+                more => writeln!(text, "not called, {why}: {shown} and {more} more"),
+            };
         }
         let differing = self.differing();
         let alike = self.compared.len() - differing;
