@@ -22,6 +22,7 @@ mod db_pooler;
 mod demo;
 mod hosts_database;
 mod hosts_tine;
+mod env_file;
 mod http_corpus;
 mod http_wire;
 mod install_files;
