@@ -29,14 +29,17 @@ pub fn find(inputs: &Inputs) -> (PathBuf, Option<String>) {
         return (path, None);
     }
     let owner = owner(config.as_deref());
-    let mut places = places(config.as_deref(), &Process::ours());
+    let process = Process::ours();
+    let mut places = places(config.as_deref(), &process);
     // What can't be looked into may be the place.
     let there = |path: &PathBuf| match path.symlink_metadata() {
         Ok(_) => true,
         Err(error) => error.kind() != ErrorKind::NotFound,
     };
     let found = places.iter().position(there).unwrap_or_default();
-    (places.swap_remove(found), Some(owner))
+    // systemd's folder is one service's alone.
+    let derived = found > 0 || process.service().is_none();
+    (places.swap_remove(found), derived.then_some(owner))
 }
 
 /// What a server with this configuration file is called by itself and by whoever looks for it: the file's true path; empty without one.
@@ -65,6 +68,17 @@ impl Process {
             root: geteuid().is_root(),
         }
     }
+
+    /// The place in systemd's folder.
+    fn service(&self) -> Option<PathBuf> {
+        folder(self.runtime_directory.as_ref()).map(|folder| folder.join(FILE))
+    }
+}
+
+// Several are separated by colons; the specification calls a relative one invalid.
+fn folder(folders: Option<&OsString>) -> Option<PathBuf> {
+    let folder = std::env::split_paths(folders?).next();
+    folder.filter(|folder| folder.is_absolute())
 }
 
 /// At least one: a server takes the first, whoever looks for it the first that is there. A user's command looks at the
@@ -72,14 +86,8 @@ impl Process {
 fn places(config: Option<&Path>, process: &Process) -> Vec<PathBuf> {
     let name = config.and_then(Path::file_stem).unwrap_or(OsStr::new(NAME));
     let below = |folder: &Path| folder.join("tine").join(name).join(FILE);
-    // Several are separated by colons; the specification calls a relative one invalid.
-    let first = |folders: &OsString| std::env::split_paths(folders).next();
-    let folder = |folders: &Option<OsString>| {
-        let folder = folders.as_ref().and_then(first);
-        folder.filter(|folder| folder.is_absolute())
-    };
-    let service = folder(&process.runtime_directory).map(|folder| folder.join(FILE));
-    let session = folder(&process.xdg_runtime_dir).map(|folder| below(&folder));
+    let service = process.service();
+    let session = folder(process.xdg_runtime_dir.as_ref()).map(|folder| below(&folder));
     let session = session.filter(|_| !process.root);
     let system = below(Path::new("/run"));
     service.into_iter().chain(session).chain([system]).collect()
