@@ -276,7 +276,7 @@ pub static OPTIONS: &[Opt] = &[
         "The toolset served at the path itself; when not given, the tools of all of them",
         |s, v| s.default_toolset = v.optional_text()),
     option(Tools, "db_connections", "NUMBER", count(1, Pool::MAX_CONNECTIONS as u64), "4",
-        "Connections to each database in one worker, opened on first use; a database's own `connections` comes first",
+        "Connections to each database in one worker, opened as calls need them; a database's own `connections` comes first",
         |s, v| s.db_connections = v.number()),
     option(Tools, "env_file", "FILE", Kind::Path, "",
         "Take variables from this file of NAME=VALUE lines too; the environment's own come first",

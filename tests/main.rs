@@ -21,6 +21,7 @@ mod db_outage;
 mod db_pooler;
 mod demo;
 mod env_file;
+mod health;
 mod hosts_database;
 mod hosts_tine;
 mod http_corpus;

@@ -28,10 +28,14 @@ const DEADLINE: Duration = Duration::from_secs(12);
 const WORKERS: usize = 2;
 const CONNECTIONS: usize = 2;
 
+/// Under way for as long as the database lets it. Not the gate: a database that stops may end its holder first, and let the call through.
+const SLEEP_TOOL: &str = "/*+++\ndescription = \"Takes its time.\"\n+++*/\nSELECT 'slept' AS done FROM (SELECT pg_sleep(60)) AS passed\n";
+
 /// A server with every connection that it may have.
 fn start(url: &str) -> Server {
     let server = Setup::at(url)
         .workers(WORKERS)
+        .tool("sleep", SLEEP_TOOL)
         .option(SHORT)
         .option(&format!("db_connections = {CONNECTIONS}"))
         .start();
@@ -117,11 +121,14 @@ fn drill(
 ) {
     let address = server.address();
     let before: Vec<_> = server.worker_pids().into_iter().map(holds).collect();
-    let mut gate = database.close_gate();
+    let mut watcher = database.admin();
     let mut caller = Connection::open(address);
     caller.set_read_timeout(DEADLINE);
-    caller.send(&Post::call(Era::Modern, "gate", json!({})).bytes(address));
-    gate.until_waiting(1);
+    caller.send(&Post::call(Era::Modern, "sleep", json!({})).bytes(address));
+    let asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    wait::until("the call is under way", || {
+        !watcher.query(asleep, &[]).expect("activity").is_empty()
+    });
     strike();
     // Also when a check fails: what is frozen could not end.
     let mend = Mend(Some(mend));
@@ -152,8 +159,6 @@ fn drill(
         http::get(address, "/health/ready").status == 503
     });
     drop(mend);
-    // Its own session is gone with the server, or was never there: in both cases the lock is free.
-    drop(gate);
     until_well(server);
     wait::until("the health check is content", || {
         http::get(address, "/health/ready").status == 200
@@ -321,13 +326,13 @@ fn a_database_without_a_connection_to_spare() {
         .batch_execute(&format!("CREATE ROLE {ROLE} LOGIN"))
         .expect("role");
     let database = Database::fresh_in(&cluster);
+    // Four are left for everybody but the superuser, and others have them all before the server makes its first.
+    let mut others: Vec<_> = (0..4).map(|_| database.owner()).collect();
     let server = Setup::at(&database.url)
         .workers(WORKERS)
         .option(SHORT)
         .option(&format!("db_connections = {CONNECTIONS}"))
         .start();
-    // Four are left for everybody but the superuser, and others have them all.
-    let mut others: Vec<_> = (0..4).map(|_| database.owner()).collect();
     for answer in answers(&server, 12) {
         assert!(told(&answer).contains(UNREACHABLE), "{}", told(&answer));
     }

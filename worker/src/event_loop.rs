@@ -104,6 +104,7 @@ impl Worker {
     pub fn run(&mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS);
         self.now = Instant::now();
+        self.watch_databases();
         // Before anybody can be served: a stop treats a worker that is not ready as one without clients.
         if self.control.send(&ToMaster::Ready).is_err() {
             self.begin_drain(self.settings.deadlines.drain);
@@ -219,6 +220,7 @@ impl Worker {
         if self.subscriptions > 0 {
             self.tell_subscribers();
         }
+        self.watch_databases();
         self.watch_memory();
         self.watch_pools();
         let oldest = self

@@ -1,5 +1,8 @@
-//! What the health endpoints say: of the process, always at once, and of the databases, from a proof of life that is at most two
-//! seconds old. Builds documents and keeps score; sends nothing.
+//! What the health endpoints say: of the process, and of the databases from a proof of life that is at most two seconds old. Both at
+//! once: the databases are probed all the time, so that nobody who asks waits for a dead one. Builds documents and keeps score; sends
+//! nothing.
+//!
+//! From HAProxy's and Envoy's active checks: a check by the clock, whose last result answers everybody.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +13,10 @@ use crate::admission::Mode;
 use crate::db::DbError;
 use crate::settings::Settings;
 
-/// How long a health request waits for the databases.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a health request waits for the first proofs of a new worker.
+pub const PATIENCE: Duration = Duration::from_millis(35);
+/// A proof of this age is renewed: with a probe that takes its longest, 0.9 s, none is older than [`FRESH`].
+const RENEW: Duration = Duration::from_millis(900);
 /// A proof of this age still counts.
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -20,7 +25,16 @@ const FRESH: Duration = Duration::from_secs(2);
 pub struct Watch {
     asked: Vec<bool>,
     heard: Vec<Option<(Instant, Result<(), DbError>)>>,
+    /// Which of them a probe is under way to.
+    probing: Vec<bool>,
     waiting: Vec<usize>,
+}
+
+/// How a database stands otherwise than before.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    Lost,
+    Back,
 }
 
 impl Watch {
@@ -28,6 +42,7 @@ impl Watch {
     pub fn new(asked: Vec<bool>) -> Watch {
         Watch {
             heard: vec![None; asked.len()],
+            probing: vec![false; asked.len()],
             asked,
             waiting: Vec::new(),
         }
@@ -37,13 +52,44 @@ impl Watch {
         self.asked.get(database).copied().unwrap_or(false)
     }
 
+    /// The databases to probe now, which count as being probed from now on.
+    pub fn due(&mut self, now: Instant) -> Vec<usize> {
+        let old = |heard: &Option<(Instant, _)>| {
+            heard
+                .as_ref()
+                .is_none_or(|(at, _)| now.saturating_duration_since(*at) >= RENEW)
+        };
+        let due: Vec<usize> = (0..self.asked.len())
+            .filter(|&number| {
+                self.asked[number] && !self.probing[number] && old(&self.heard[number])
+            })
+            .collect();
+        due.iter().for_each(|&number| self.probing[number] = true);
+        due
+    }
+
     pub fn wait(&mut self, key: usize) {
         self.waiting.push(key);
     }
 
-    pub fn heard(&mut self, database: usize, now: Instant, result: Result<(), DbError>) {
-        if let Some(place) = self.heard.get_mut(database) {
-            *place = Some((now, result));
+    /// What a probe brought; `at` is when the database answered, or didn't.
+    pub fn heard(
+        &mut self,
+        database: usize,
+        at: Instant,
+        result: Result<(), DbError>,
+    ) -> Option<Change> {
+        let (place, probing) = (
+            self.heard.get_mut(database)?,
+            self.probing.get_mut(database)?,
+        );
+        *probing = false;
+        let well = result.is_ok();
+        let before = place.replace((at, result));
+        match before.is_none_or(|(_, before)| before.is_ok()) {
+            true if !well => Some(Change::Lost),
+            false if well => Some(Change::Back),
+            _ => None,
         }
     }
 
@@ -60,7 +106,7 @@ impl Watch {
 
     fn fresh(&self, database: usize, now: Instant) -> Option<&Result<(), DbError>> {
         match self.heard.get(database) {
-            Some(Some((at, result))) if now.duration_since(*at) <= FRESH => Some(result),
+            Some(Some((at, result))) if now.saturating_duration_since(*at) <= FRESH => Some(result),
             _ => None,
         }
     }
@@ -97,7 +143,7 @@ pub fn databases(
         let error = match watch.fresh(number, now) {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(crate::catalog::detail(error)),
-            None => Some(format!("no answer within {} ms", PATIENCE.as_millis())),
+            None => Some("no answer yet".to_owned()),
         };
         each.insert(
             database.name.clone(),
@@ -161,6 +207,25 @@ mod tests {
             watch.answered(later).is_empty(),
             "the other proof is too old"
         );
+    }
+
+    #[test]
+    fn a_proof_is_renewed_before_it_is_old_and_by_one_probe_at_a_time() {
+        let start = Instant::now();
+        let mut watch = Watch::new(vec![true, false]);
+        assert_eq!(watch.due(start), [0], "from the start");
+        assert!(watch.due(start + FRESH).is_empty(), "it is under way");
+        assert_eq!(watch.heard(0, start, Ok(())), None);
+        assert!(
+            watch
+                .due(start + RENEW - Duration::from_millis(1))
+                .is_empty()
+        );
+        assert_eq!(watch.due(start + RENEW), [0]);
+        let gone = || Err(DbError::Timeout);
+        assert_eq!(watch.heard(0, start + RENEW, gone()), Some(Change::Lost));
+        assert_eq!(watch.heard(0, start + RENEW, gone()), None, "told once");
+        assert_eq!(watch.heard(0, start + RENEW, Ok(())), Some(Change::Back));
     }
 
     #[test]

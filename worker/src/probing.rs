@@ -1,15 +1,27 @@
-//! The databases' health check in the loop: clients who wait for a sign of life, and the pools that are asked for one. What the answer says is
-//! `health`'s.
+//! The databases' health check in the loop: pools that are probed by the clock, and clients who are told what the last probes brought. What
+//! the answer says is `health`'s.
 
+use crate::catalog;
 use crate::client::{Asker, Stage, Takes, Work};
 use crate::connection::Input;
 use crate::db;
 use crate::event_loop::Worker;
-use crate::health;
+use crate::health::{self, Change};
 use crate::http::Reply;
 
 impl Worker {
-    /// Asks all databases for a sign of life; the client waits for the last of them.
+    /// Renews the databases' proofs of life that are not young any more.
+    pub fn watch_databases(&mut self) {
+        for number in self.health.due(self.now) {
+            if let (Some(pool), Some(events)) =
+                (self.pools.get_mut(number), self.db_events.get_mut(number))
+            {
+                pool.probe(self.poll.registry(), self.now, events);
+            }
+        }
+    }
+
+    /// Answers the database health from the last proofs: at once, unless this worker is too young to have any.
     pub fn probe(&mut self, key: usize) {
         let now = self.now;
         let Some(client) = self.client(key) else {
@@ -27,17 +39,29 @@ impl Worker {
         self.input(key, Input::Run);
         self.set_deadline(key, Some(now + health::PATIENCE));
         self.health.wait(key);
-        for (number, (pool, events)) in self.pools.iter_mut().zip(&mut self.db_events).enumerate() {
-            if self.health.asks(number) {
-                pool.probe(self.poll.registry(), now, events);
-            }
-        }
+        self.watch_databases();
         self.deliver();
         self.answer_probes();
     }
 
+    /// A probe came to its end.
     pub fn probed(&mut self, number: usize, result: Result<(), db::DbError>) {
-        self.health.heard(number, self.now, result);
+        let pool = self.pools.get(number);
+        let proof = pool
+            .and_then(db::Pool::last_proof)
+            .filter(|_| result.is_ok());
+        let told = result
+            .as_ref()
+            .err()
+            .map(catalog::detail)
+            .unwrap_or_default();
+        let change = self.health.heard(number, proof.unwrap_or(self.now), result);
+        let name = (self.settings.databases.get(number)).map_or("", |database| &database.name);
+        match change {
+            Some(Change::Lost) => log::warn!("database {name}: no sign of life: {told}"),
+            Some(Change::Back) => log::info!("database {name}: lives again"),
+            None => {}
+        }
         self.answer_probes();
     }
 

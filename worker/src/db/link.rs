@@ -119,6 +119,11 @@ impl Link {
         }
     }
 
+    /// Events come under this token from now on.
+    pub(super) fn move_to(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.socket.reregister(registry, token, self.interest)
+    }
+
     /// Asks to hear of room for sending only while something waits for it: a Unix socket would tell of it each time that
     /// the server takes a call, and wake the loop once more for nothing.
     pub(super) fn attend(&mut self, registry: &Registry, token: Token) -> io::Result<()> {

@@ -260,8 +260,9 @@ impl Pool {
             .min()
     }
 
-    /// Asks for a proof that the database answers; [`Event::Probed`] brings it, within about a second. An answer of the last two
-    /// seconds counts. Otherwise an idle connection is asked, or, when all are busy, one made for the purpose.
+    /// Asks for a proof that the database answers; [`Event::Probed`] brings it, within about a second. An answer of the last half
+    /// second counts. Otherwise an idle connection is asked, or, when there is none, one made for the purpose, which stays if
+    /// there is room.
     pub fn probe(&mut self, registry: &Registry, now: Instant, out: &mut Vec<Event>) {
         self.start_probe(&mut Moment { registry, now, out });
     }
@@ -274,6 +275,11 @@ impl Pool {
                 self.settings.name
             )
         })
+    }
+
+    /// When the server last answered.
+    pub fn last_proof(&self) -> Option<Instant> {
+        self.last_proof
     }
 
     /// How the pool stands, for health and metrics.

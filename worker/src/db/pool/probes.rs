@@ -1,16 +1,16 @@
 //! The proof that the database lives, without disturbing it: an answer seen lately, an idle connection, or a
-//! connection of its own when all are busy.
+//! connection of its own when there is none.
 
 use std::time::{Duration, Instant};
 
-use super::{Moment, Pool, Slot};
+use super::{Moment, Outage, Pool, Slot};
 use crate::db::connection::{Connection, StartFault, Turn};
 use crate::db::job::{Access, DbError, Event, Job, JobId};
 use crate::db::opening::{Opening, Progress, Surroundings};
 use crate::db::resolve::Answer;
 
 /// An answer this young is proof enough.
-const FRESH: Duration = Duration::from_secs(2);
+const FRESH: Duration = Duration::from_millis(500);
 /// A probe is answered by then.
 const LIMIT: Duration = Duration::from_millis(900);
 
@@ -166,12 +166,12 @@ impl Pool {
         };
         let result = match turn {
             Turn::Pending => return,
-            Turn::Over { .. } => {
+            Turn::Over { clean } => {
                 let outcome = connection
                     .running
-                    .as_mut()
-                    .map(|running| running.call.take_outcome());
-                connection.terminate();
+                    .take()
+                    .map(|mut running| running.call.take_outcome());
+                self.keep_own(at, clean);
                 outcome.unwrap_or(Err(DbError::Timeout)).map(drop)
             }
             Turn::Lost(reason) => Err(DbError::Lost(reason)),
@@ -183,6 +183,39 @@ impl Pool {
             self.last_proof = Some(at.now);
         }
         self.probed(at, result);
+    }
+
+    /// The probe's own connection joins the pool if there is room: with nothing to do, the next probe finds it idle instead of
+    /// making another one.
+    fn keep_own(&mut self, at: &mut Moment<'_>, clean: bool) {
+        let Own::Open(mut connection) = std::mem::take(&mut self.probing.own) else {
+            return;
+        };
+        let being_opened = self.opening.as_ref().map(|(slot, _)| *slot);
+        let free = |(slot, place): (usize, &Slot)| {
+            (matches!(place, Slot::Empty) && being_opened != Some(slot)).then_some(slot)
+        };
+        let slot = self.slots.iter().enumerate().find_map(free);
+        let Some(slot) = slot.filter(|_| clean && !connection.retire) else {
+            return connection.terminate();
+        };
+        if connection
+            .link
+            .move_to(at.registry, self.slot_token(slot))
+            .is_err()
+        {
+            return connection.terminate();
+        }
+        log::info!(
+            "database {}: connected to {}",
+            self.settings.name,
+            connection.target.address
+        );
+        connection.idle_since = at.now;
+        self.slots[slot] = Slot::Open(connection);
+        self.outage = Outage::default();
+        self.idle.push(slot);
+        self.feed(at);
     }
 
     pub(super) fn probe_resolved(&mut self, at: &mut Moment<'_>, answer: &Answer) {
