@@ -127,7 +127,7 @@ impl Local {
                 list_changed: false,
             },
         );
-        let reply = mcp::call_result("1", Era::Legacy, &prepared, &outcome);
+        let reply = mcp::call_result("1", Era::Legacy, &prepared, &outcome, None);
         let mut message: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         Ok(message
             .get_mut("result")

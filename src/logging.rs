@@ -1,16 +1,16 @@
 //! Log lines on standard error: one line, one write(2), whoever else writes there. Says who speaks (master, worker)
-//! and knows nothing of what is said.
+//! and knows nothing of what is said. What a line looks like is in `line`.
 
-use std::fmt::Write as _;
+mod line;
+
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use env_logger::{Target, WriteStyle};
+use line::{Line, Style, priority};
+use log::kv::Source;
 use log::{Level, LevelFilter};
-
-/// The longest line, its end included: writes of up to PIPE_BUF bytes to a pipe are never mixed (pipe(7)).
-const LONGEST: usize = 4096;
 
 /// Who logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,19 +54,12 @@ fn role() -> Role {
     }
 }
 
-/// How a line begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
-    /// The time and the level.
-    Plain,
-    /// The same, the level in colour.
-    Terminal,
-    /// A priority such as `<6>`; the journal keeps the time itself (sd-daemon(3)).
-    Journal,
-}
+/// Lines are JSON: one word for the whole process, which a reload may change.
+static JSON: AtomicBool = AtomicBool::new(false);
 
-/// Begins logging at `level`, one of `off`, `error`, `warn`, `info`, `debug`, `trace`. A second call changes only the level.
-pub fn start(level: &str) {
+/// Begins logging at `level`, one of `off`, `error`, `warn`, `info`, `debug`, `trace`, in `format`, `text` or `json`. A second call
+/// changes only these.
+pub fn start(level: &str, format: &str) {
     let style = style();
     let mut builder = env_logger::Builder::new();
     builder
@@ -75,26 +68,17 @@ pub fn start(level: &str) {
         .write_style(WriteStyle::Never)
         .format(move |out, record| {
             let message = record.args().to_string();
-            let time = jiff::Timestamp::now();
-            out.write_all(
-                line(
-                    style,
-                    time,
-                    record.level(),
-                    role(),
-                    std::process::id(),
-                    &message,
-                )
-                .as_bytes(),
-            )
+            let line = rendered(style, record.level(), &message, record.key_values());
+            out.write_all(line.as_bytes())
         });
     // Only tests start a logger twice.
     let _ = builder.try_init();
-    set_level(level);
+    set(level, format);
 }
 
-/// Logs at this level from now on.
-pub fn set_level(level: &str) {
+/// Logs at this level and in this format from now on.
+pub fn set(level: &str, format: &str) {
+    JSON.store(format == "json", Ordering::Relaxed);
     log::set_max_level(level.parse().unwrap_or(LevelFilter::Info));
 }
 
@@ -102,73 +86,25 @@ pub fn set_level(level: &str) {
 pub fn to_journal(level: Level, message: &str) -> bool {
     let style = style();
     if style == Style::Journal {
-        let (time, pid) = (jiff::Timestamp::now(), std::process::id());
-        let _ = Lines.write(line(style, time, level, role(), pid, message).as_bytes());
+        let nothing: [(&str, &str); 0] = [];
+        let _ = Lines.write(rendered(style, level, message, &nothing.as_slice()).as_bytes());
     }
     style == Style::Journal
 }
 
-/// The whole line with its end.
-fn line(
-    style: Style,
-    time: jiff::Timestamp,
-    level: Level,
-    role: Role,
-    pid: u32,
-    message: &str,
-) -> String {
-    let mut line = String::with_capacity(message.len() + 64);
-    let _ = match style {
-        Style::Journal => write!(line, "<{}>", priority(level)),
-        Style::Plain => write!(line, "{time:.3} {level:<5} "),
-        Style::Terminal => write!(
-            line,
-            "{time:.3} \u{1b}[{}m{level:<5}\u{1b}[0m ",
-            colour(level)
-        ),
+fn rendered(style: Style, level: Level, message: &str, pairs: &dyn Source) -> String {
+    let line = Line {
+        style,
+        time: jiff::Timestamp::now(),
+        level,
+        role: role(),
+        pid: std::process::id(),
+        message,
+        pairs,
     };
-    let _ = match role {
-        Role::Command => write!(line, "tine[{pid}] "),
-        Role::Master => write!(line, "master[{pid}] "),
-        Role::Worker { slot, generation } => write!(line, "worker {slot}.{generation}[{pid}] "),
-    };
-    // A line end within the message would let a caller forge lines.
-    for character in message.chars() {
-        match character {
-            '\n' => line.push_str("\\n"),
-            character if character.is_control() => line.extend(character.escape_default()),
-            character => line.push(character),
-        }
-        if line.len() > LONGEST {
-            break;
-        }
-    }
-    if line.len() >= LONGEST {
-        let longest = LONGEST - 1 - "…".len();
-        let end = (0..=longest).rev().find(|at| line.is_char_boundary(*at));
-        line.truncate(end.unwrap_or(0));
-        line.push('…');
-    }
-    line.push('\n');
-    line
-}
-
-/// syslog(3)'s numbers.
-fn priority(level: Level) -> u8 {
-    match level {
-        Level::Error => 3,
-        Level::Warn => 4,
-        Level::Info => 6,
-        Level::Debug | Level::Trace => 7,
-    }
-}
-
-fn colour(level: Level) -> &'static str {
-    match level {
-        Level::Error => "1;31",
-        Level::Warn => "1;33",
-        Level::Info => "32",
-        Level::Debug | Level::Trace => "2",
+    match JSON.load(Ordering::Relaxed) {
+        true => line.json(),
+        false => line.text(),
     }
 }
 
@@ -218,57 +154,6 @@ impl Write for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plain(style: Style, role: Role, message: &str) -> String {
-        line(
-            style,
-            jiff::Timestamp::UNIX_EPOCH,
-            Level::Info,
-            role,
-            7,
-            message,
-        )
-    }
-
-    #[test]
-    fn a_line_names_time_level_and_speaker() {
-        let worker = Role::Worker {
-            slot: 3,
-            generation: 12,
-        };
-        assert_eq!(
-            plain(Style::Plain, Role::Master, "up"),
-            "1970-01-01T00:00:00.000Z INFO  master[7] up\n"
-        );
-        assert_eq!(
-            plain(Style::Journal, worker, "up"),
-            "<6>worker 3.12[7] up\n"
-        );
-        assert_eq!(
-            plain(Style::Journal, Role::Command, "up"),
-            "<6>tine[7] up\n"
-        );
-    }
-
-    #[test]
-    fn a_message_cannot_forge_a_line() {
-        assert_eq!(
-            plain(Style::Journal, Role::Master, "a\n<0>b\r\u{1b}[2Jé"),
-            "<6>master[7] a\\n<0>b\\r\\u{1b}[2Jé\n"
-        );
-    }
-
-    #[test]
-    fn a_long_line_is_cut_within_what_a_pipe_takes_at_once() {
-        for filler in ["x", "é", "…", "\u{1b}"] {
-            for length in [LONGEST - 64, LONGEST - 1, LONGEST, LONGEST * 3] {
-                let line = plain(Style::Journal, Role::Master, &filler.repeat(length));
-                assert!(line.len() <= LONGEST, "{filler} {length}: {}", line.len());
-                assert_eq!(line.matches('\n').count(), 1);
-                assert!(line.ends_with('\n'));
-            }
-        }
-    }
 
     #[test]
     fn the_role_is_kept() {

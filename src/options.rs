@@ -285,6 +285,12 @@ pub static OPTIONS: &[Opt] = &[
     option(Logging, "log_level", "LEVEL", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), "info",
         "The least severe messages to log",
         |s, v| s.log_level = v.text()),
+    option(Logging, "log_format", "WORD", Kind::Choice(&["text", "json"]), "text",
+        "Log lines for people, with `key=value` at their end, or one JSON object a line",
+        |s, v| s.log_format = v.text()),
+    option(Logging, "log_calls", "WORD", Kind::Choice(&["all", "failed", "none"]), "all",
+        "Which calls of tools have a line of their own; `failed` are all that did not end well",
+        |s, v| s.log_calls = v.text()),
 ];
 
 #[cfg(test)]

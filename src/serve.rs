@@ -32,7 +32,7 @@ pub fn run(
     program: Option<Program>,
     announce: impl FnOnce(&Settings, &str),
 ) -> Exit {
-    logging::start(&settings.log_level);
+    logging::start(&settings.log_level, &settings.log_format);
     let started = settings.clone();
     let generation = match Generation::of(settings, files) {
         Ok(generation) => generation,
@@ -99,7 +99,7 @@ pub fn ordered(inputs: &Inputs) -> Option<Exit> {
         Ok((Some(check), _)) => Some(answer(inputs, check)),
         Ok((None, Some(handover))) => Some(take_over(inputs.clone(), handover)),
         Err(text) => {
-            logging::start("info");
+            logging::start("info", "text");
             log::error!("{text}");
             Some(Exit::Internal)
         }
@@ -107,7 +107,7 @@ pub fn ordered(inputs: &Inputs) -> Option<Exit> {
 }
 
 fn answer(inputs: &Inputs, check: Check) -> Exit {
-    logging::start("info");
+    logging::start("info", &Settings::only("log_format", inputs).0.text());
     let files = Files::disk();
     let read = match Generation::load(inputs, &files) {
         Ok(generation) => {
@@ -120,7 +120,7 @@ fn answer(inputs: &Inputs, check: Check) -> Exit {
 
 /// Goes on where the program before this one left off.
 fn take_over(inputs: Inputs, handover: Handover) -> Exit {
-    logging::start("info");
+    logging::start("info", &Settings::only("log_format", &inputs).0.text());
     logging::set_role(Role::Master);
     match adopt(inputs, &handover) {
         Ok(tools) => {
@@ -138,7 +138,8 @@ fn adopt(inputs: Inputs, handover: &Handover) -> Result<Tools, String> {
     let generation = Generation::load(&inputs, &held(&handover.proven)?).map_err(line)?;
     let started = Settings::load(&inputs, &held(handover.previous())?);
     let started = started.map_err(|error| line(error.into()))?;
-    logging::set_level(&generation.settings.log_level);
+    let settings = &generation.settings;
+    logging::set(&settings.log_level, &settings.log_format);
     let tools = Tools::new(inputs, started, generation);
     tools.check_kept().map_err(line)?;
     Ok(tools)

@@ -27,6 +27,7 @@ mod hosts_tine;
 mod http_corpus;
 mod http_wire;
 mod install_files;
+mod log_records;
 mod mcp_content;
 mod mcp_eras;
 mod mcp_modern;

@@ -143,6 +143,10 @@ pub struct Settings {
 
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
+    /// `text` or `json`.
+    pub log_format: String,
+    /// `all`, `failed` or `none`.
+    pub log_calls: String,
 
     /// `[databases.NAME]`, in the file's order: the first is that of tools which name none.
     pub databases: Vec<Database>,

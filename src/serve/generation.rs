@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tine_worker::catalog::Catalog;
 use tine_worker::files::Files;
-use tine_worker::settings::{Deadlines, Health, Limits};
+use tine_worker::settings::{Deadlines, Health, Limits, LogCalls};
 use tine_worker::{auth, http, mcp};
 
 use crate::config::token::Token;
@@ -180,6 +180,11 @@ fn worker_settings(
         databases,
         catalog,
         default_toolset: settings.default_toolset.clone(),
+        log_calls: match settings.log_calls.as_str() {
+            "failed" => LogCalls::Failed,
+            "none" => LogCalls::None,
+            _ => LogCalls::All,
+        },
     })
 }
 

@@ -98,7 +98,8 @@ impl Service for Tools {
     fn adopt(&mut self, bytes: &[u8]) -> Result<Adopted, String> {
         let files = Files::held(bytes).map_err(|error| error.to_string())?;
         self.generation = self.load(&files).map_err(|refusal| refusal.line())?;
-        logging::set_level(&self.generation.settings.log_level);
+        let settings = &self.generation.settings;
+        logging::set(&settings.log_level, &settings.log_format);
         Ok(self.adopted())
     }
 

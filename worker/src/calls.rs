@@ -9,6 +9,7 @@ use crate::event_loop::Worker;
 use crate::http::EventStream;
 use crate::mcp::{self, Call};
 use crate::progress::Progress;
+use crate::record::{Ending, Record};
 use crate::settings::LATE;
 use crate::token;
 
@@ -18,11 +19,17 @@ const UNREAD_PROGRESS: usize = 64 * 1024;
 
 impl Worker {
     /// Begins a call: at once if there is a place, else it waits for one.
-    pub fn start(&mut self, key: usize, call: Box<Call>, asker: Asker, batch: Option<Batch>) {
+    pub fn start(&mut self, key: usize, mut call: Box<Call>, asker: Asker, batch: Option<Batch>) {
         self.slot().counters.tool_calls.add(1);
+        call.request = self.request_ids.next();
+        let asker = Asker {
+            began: self.now,
+            ..asker
+        };
+        self.learn_client(key, &mut call.asked);
         if let catalog::Work::Builtin(builtin) = &call.work {
             let outcome = self.builtin(builtin, asker);
-            return self.finish(key, &call, &outcome, asker, batch);
+            return self.finish(key, &call, &outcome, asker, batch, &Ending::default());
         }
         let work = Work {
             stage: Stage::Admission(call),
@@ -106,7 +113,7 @@ impl Worker {
         let Some(number) = self.settings.database_of(&call.tool) else {
             // The start refuses such a catalog, so this is a fault of ours and not of the caller.
             let outcome = Outcome::error("The tool's database is not configured on this server");
-            return self.finish(key, &call, &outcome, asker, batch);
+            return self.finish(key, &call, &outcome, asker, batch, &Ending::default());
         };
         let catalog::Work::Sql(sql) = &mut call.work else {
             return;
@@ -182,10 +189,10 @@ impl Worker {
         };
         let Some(Work {
             stage: Stage::Database { call, .. },
-            started,
             asker,
             stream,
             batch,
+            ..
         }) = client.work.take()
         else {
             return;
@@ -193,19 +200,14 @@ impl Worker {
         let catalog::Work::Sql(sql) = &call.work else {
             return;
         };
-        if let Err(error) = &result {
+        if result.is_err() {
             self.slot().counters.database_errors.add(1);
-            let elapsed = self.now.duration_since(started).as_millis();
-            log::info!(
-                "{} failed after {elapsed} ms: {}",
-                call.tool.name,
-                catalog::detail(error)
-            );
         }
+        let ending = Ending::of(&result);
         let outcome = call.tool.finish(sql, result);
         match stream {
-            Some(stream) => self.end_stream(key, &call, &outcome, asker, stream),
-            None => self.finish(key, &call, &outcome, asker, batch),
+            Some(stream) => self.end_stream(key, &call, &outcome, asker, stream, &ending),
+            None => self.finish(key, &call, &outcome, asker, batch, &ending),
         }
         self.advance(key);
     }
@@ -217,8 +219,9 @@ impl Worker {
         outcome: &Outcome,
         asker: Asker,
         batch: Option<Batch>,
+        ending: &Ending,
     ) {
-        let Some(reply) = self.render(call, outcome, asker) else {
+        let Some(reply) = self.render(call, outcome, asker, ending) else {
             return;
         };
         match batch {
@@ -230,17 +233,32 @@ impl Worker {
         }
     }
 
-    fn render(&self, call: &Call, outcome: &Outcome, asker: Asker) -> Option<mcp::Reply> {
+    // Every answer of a call that was made, and its record.
+    fn render(
+        &self,
+        call: &Call,
+        outcome: &Outcome,
+        asker: Asker,
+        ending: &Ending,
+    ) -> Option<mcp::Reply> {
         if outcome.is_error {
             self.slot().counters.tool_errors.add(1);
         }
         let served = self.served.get(asker.served)?;
-        Some(mcp::call_result(
-            &call.id,
-            call.era,
-            &served.prepared,
-            outcome,
-        ))
+        let (id, request) = (&call.id, Some(call.request.as_str()));
+        let reply = mcp::call_result(id, call.era, &served.prepared, outcome, request);
+        self.write_record(
+            asker,
+            &call.asked,
+            Record {
+                rows: ending.rows,
+                bytes: Some(reply.body.len()),
+                sqlstate: ending.sqlstate.as_deref(),
+                error: ending.error.as_deref(),
+                ..Record::new(&call.request, &call.tool.name, ending.end(outcome))
+            },
+        );
+        Some(reply)
     }
 
     // A notice of a tool that reports progress, to a caller who asked for it, opens the POST's own stream.
@@ -292,8 +310,9 @@ impl Worker {
         outcome: &Outcome,
         asker: Asker,
         stream: EventStream,
+        ending: &Ending,
     ) {
-        let Some(reply) = self.render(call, outcome, asker) else {
+        let Some(reply) = self.render(call, outcome, asker, ending) else {
             return;
         };
         let Some(framing) = self.next_framing(key, !stream.keep_alive()) else {
@@ -332,11 +351,10 @@ impl Worker {
         }
     }
 
-    /// Forgets the client's work and cancels what runs for it; the id of its call.
-    pub fn abandon(&mut self, key: usize) -> Option<String> {
-        let work = self.client(key)?.work.take()?;
+    /// Cancels what runs for a client's work; its call.
+    pub fn cancel(&mut self, work: Work) -> Option<Box<Call>> {
         match work.stage {
-            Stage::Admission(call) => Some(call.id),
+            Stage::Admission(call) => Some(call),
             Stage::Probe => None,
             Stage::Database {
                 pool: number,
@@ -352,16 +370,8 @@ impl Worker {
                 {
                     pool.cancel(self.poll.registry(), self.now, job, events);
                 }
-                Some(call.id)
+                Some(call)
             }
-        }
-    }
-
-    /// The call of a client that still waits for a place.
-    pub fn take_waiting(&mut self, key: usize) -> Option<Box<Call>> {
-        match self.client(key)?.work.take()?.stage {
-            Stage::Admission(call) => Some(call),
-            _ => None,
         }
     }
 }

@@ -79,12 +79,16 @@ pub struct Batch {
     pub rest: VecDeque<mcp::Answer>,
 }
 
-/// Whose request it is: the endpoint that was asked, and how the client takes its answer.
+/// Whose request it is: the endpoint that was asked, how the client takes its answer, and who it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
     /// Index of the toolset's prepared answers.
     pub served: usize,
     pub takes: Takes,
+    /// Index of the caller's token.
+    pub token: Option<usize>,
+    /// When the call began: the request's last byte, or its turn in a batch.
+    pub began: Instant,
 }
 
 /// Which of the two content types of a POST's answer the client takes (MCP, basic/transports).

@@ -11,6 +11,7 @@ use crate::connection::{Effect, Input, State, step};
 use crate::event_loop::Worker;
 use crate::http::{Progress, Stage};
 use crate::listener::Accepted;
+use crate::record::End;
 use crate::settings::{
     BODY_LEAST, BODY_MOST, BODY_RATE, BRIEF_GRACE, GRACE, LINGER, LINGER_BYTES, WRITE_STALL,
 };
@@ -320,7 +321,11 @@ impl Worker {
             Effect::Close => self.close(key),
             Effect::Abandon => {
                 self.slot().counters.cancelled.add(1);
-                self.abandon(key);
+                let end = match input {
+                    Input::Expired => End::Timeout,
+                    _ => End::Cancelled,
+                };
+                self.give_up(key, end);
                 self.close(key);
             }
             Effect::Shut => {

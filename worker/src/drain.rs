@@ -9,6 +9,7 @@ use tine_scoreboard::control::{Received, ToMaster, ToWorker};
 
 use crate::connection::{Input, State};
 use crate::event_loop::Worker;
+use crate::record::End;
 use crate::signals::Asked;
 use crate::token;
 
@@ -122,7 +123,7 @@ impl Worker {
                 unanswered += 1;
                 self.slot().counters.aborted.add(1);
             }
-            self.abandon(key);
+            self.give_up(key, End::Cancelled);
             self.close(key);
         }
         unanswered

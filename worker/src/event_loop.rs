@@ -20,6 +20,7 @@ use crate::db;
 use crate::http::Date;
 use crate::listener::Listener;
 use crate::recycle::{Memory, Wish};
+use crate::request_id::RequestIds;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -40,6 +41,7 @@ const EVENTS: usize = 256;
 pub(crate) struct Worker {
     pub settings: Arc<Settings>,
     pub served: Vec<Served>,
+    pub request_ids: RequestIds,
     pub board: &'static Scoreboard,
     pub slot_number: usize,
     pub poll: Poll,

@@ -10,6 +10,7 @@ use crate::connection::State;
 use crate::event_loop::Worker;
 use crate::http::Reply;
 use crate::mcp::{self, Fault, code};
+use crate::record::End;
 
 impl Worker {
     /// Does the work for one client.
@@ -25,7 +26,7 @@ impl Worker {
     // `waiting`: bytes that waited for the client before the work; what has come behind them may be half an answer.
     fn panicked(&mut self, key: usize, waiting: usize) {
         self.broken("a panic while a request was handled");
-        self.abandon(key);
+        let call = self.give_up(key, End::Internal);
         let Some(client) = self.client(key) else {
             return;
         };
@@ -43,7 +44,10 @@ impl Worker {
             code::INTERNAL,
             "An internal fault; the server's log has more",
         );
-        let reply = fault.reply(id.as_deref());
+        let reply = match call {
+            Some(call) => mcp::call_fault(Some(&call), fault),
+            None => fault.reply(id.as_deref()),
+        };
         self.answer_and(key, &Reply::json(reply.status, &[&reply.body]), true);
         self.advance(key);
     }

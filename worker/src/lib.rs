@@ -18,9 +18,13 @@ mod health;
 pub mod http;
 mod listener;
 pub mod mcp;
+pub mod pairs;
 mod probing;
 mod progress;
+mod record;
+mod records;
 mod recycle;
+mod request_id;
 mod requests;
 mod route;
 mod served;
@@ -48,6 +52,7 @@ use tine_scoreboard::control::{Channel, ToMaster};
 use admission::Mode;
 use event_loop::{Ended, Worker};
 use listener::Listener;
+use request_id::RequestIds;
 pub use settings::Settings;
 use signals::Signals;
 
@@ -127,6 +132,7 @@ fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
             waker,
             listener,
             signals,
+            request_ids,
         }) => {
             let now = Instant::now();
             let catalog = settings.catalog_digest();
@@ -145,6 +151,7 @@ fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
                 })
                 .collect();
             Ok(Worker {
+                request_ids,
                 served: served::served(&settings),
                 db_events: settings.databases.iter().map(|_| Vec::new()).collect(),
                 health: health::Watch::new(asked),
@@ -191,6 +198,7 @@ struct Sources {
     waker: Arc<Waker>,
     listener: Listener,
     signals: Signals,
+    request_ids: RequestIds,
 }
 
 // Everything that can fail: made before the worker exists, so that a failed boot can still be told to the master.
@@ -200,6 +208,7 @@ fn sources(listener: OwnedFd, control: &Channel) -> Result<Sources, Error> {
     let waker =
         Waker::new(poll.registry(), Token(token::WAKER)).map_err(failed("create a waker"))?;
     let signals = Signals::install().map_err(failed("install signal handlers"))?;
+    let request_ids = RequestIds::new().map_err(failed("read /dev/urandom"))?;
     let listener = Listener::new(listener, poll.registry(), Token(token::LISTENER))
         .map_err(failed("use the listener"))?;
     let watch = |fd: i32, token| {
@@ -213,5 +222,6 @@ fn sources(listener: OwnedFd, control: &Channel) -> Result<Sources, Error> {
         waker: Arc::new(waker),
         listener,
         signals,
+        request_ids,
     })
 }

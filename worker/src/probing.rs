@@ -28,7 +28,12 @@ impl Worker {
             return;
         };
         let takes = Takes::Json;
-        let asker = Asker { served: 0, takes };
+        let asker = Asker {
+            served: 0,
+            takes,
+            token: None,
+            began: now,
+        };
         client.work = Some(Work {
             stage: Stage::Probe,
             started: now,

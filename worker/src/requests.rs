@@ -9,6 +9,7 @@ use crate::connection::{Input, State};
 use crate::event_loop::Worker;
 use crate::http::{CONTINUE, Content, EventStream, Framing, HttpError, Reply};
 use crate::mcp::{self, Answer, Answers, Fault, code};
+use crate::record::End;
 use crate::route::{Refused, Route, route};
 use crate::settings::LATE;
 use crate::token;
@@ -81,6 +82,7 @@ impl Worker {
         let Some(toolset) = self.settings.catalog.toolset(served.toolset.as_deref()) else {
             return;
         };
+        let token_index = token;
         let token = token.and_then(|index| self.settings.tokens.0.get(index));
         let endpoint = mcp::Endpoint {
             toolset,
@@ -107,11 +109,18 @@ impl Worker {
         let asker = Asker {
             served: index,
             takes: Takes::of(head),
+            token: token_index,
+            began: self.now,
         };
         match mcp::answer(&endpoint, &headers, client.reader.body()) {
             Answers::One(Answer::Reply(reply)) => self.answer_message(key, &reply, asker.takes),
             Answers::One(Answer::Accepted) => self.answer(key, &Reply::new(202)),
             Answers::One(Answer::Call(call)) => self.start(key, call, asker, None),
+            Answers::One(Answer::Refused(refused)) => {
+                if let Some(reply) = self.refuse_call(key, &refused, asker) {
+                    self.answer_message(key, &reply, asker.takes);
+                }
+            }
             Answers::One(Answer::Listen(listen)) => self.listen(key, listen, asker),
             Answers::Batch(answers) => {
                 let batch = Batch {
@@ -131,6 +140,10 @@ impl Worker {
                 Answer::Reply(reply) => batch.answers.push(reply.body),
                 Answer::Accepted => {}
                 Answer::Call(call) => return self.start(key, call, asker, Some(batch)),
+                Answer::Refused(refused) => {
+                    let reply = self.refuse_call(key, &refused, asker);
+                    batch.answers.extend(reply.map(|reply| reply.body));
+                }
                 // Of another protocol revision than batches, so no client means it.
                 Answer::Listen(listen) => {
                     let fault = Fault::new(
@@ -261,13 +274,13 @@ impl Worker {
     /// No place came free for the call.
     pub fn answer_busy(&mut self, key: usize) {
         self.slot().counters.rejected.add(1);
-        let id = self.take_waiting(key).map(|call| call.id);
-        let reply = Fault::new(
+        let call = self.give_up(key, End::Refused);
+        let fault = Fault::new(
             503,
             code::OVERLOADED,
             "All workers are busy; try again in a second",
-        )
-        .reply(id.as_deref());
+        );
+        let reply = mcp::call_fault(call.as_deref(), fault);
         self.answer_and(
             key,
             &Reply {
@@ -290,9 +303,9 @@ impl Worker {
         {
             self.broken("a database pool did not end a call at its deadline");
         }
-        let id = self.abandon(key);
-        let reply =
-            Fault::new(504, code::TIMEOUT, "The call did not end in time").reply(id.as_deref());
+        let call = self.give_up(key, End::Timeout);
+        let fault = Fault::new(504, code::TIMEOUT, "The call did not end in time");
+        let reply = mcp::call_fault(call.as_deref(), fault);
         self.answer_and(key, &Reply::json(504, &[&reply.body]), true);
     }
 }

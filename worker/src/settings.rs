@@ -28,6 +28,17 @@ pub struct Settings {
     pub catalog: Arc<Catalog>,
     /// The toolset at the bare path; `None` is all tools.
     pub default_toolset: Option<String>,
+    pub log_calls: LogCalls,
+}
+
+/// Which calls have a record in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogCalls {
+    #[default]
+    All,
+    /// All but those that went well.
+    Failed,
+    None,
 }
 
 impl Settings {

@@ -118,5 +118,6 @@ fn settings() -> Settings {
         databases: Vec::new(),
         catalog: Arc::new(Catalog::load(&[], &LoadContext::default(), &Files::disk()).0),
         default_toolset: None,
+        log_calls: Default::default(),
     }
 }

@@ -37,12 +37,18 @@ pub(super) enum Kept {
     Accept,
     AcceptEncoding,
     ForwardedFor,
+    UserAgent,
 }
 
 impl Kept {
-    pub(super) const COUNT: usize = 10;
+    pub(super) const COUNT: usize = 11;
     /// Those whose lines join.
-    pub(super) const LISTS: [Kept; 3] = [Kept::Accept, Kept::AcceptEncoding, Kept::ForwardedFor];
+    pub(super) const LISTS: [Kept; 4] = [
+        Kept::Accept,
+        Kept::AcceptEncoding,
+        Kept::ForwardedFor,
+        Kept::UserAgent,
+    ];
 
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -56,6 +62,7 @@ impl Kept {
             Kept::Accept => "Accept",
             Kept::AcceptEncoding => "Accept-Encoding",
             Kept::ForwardedFor => "X-Forwarded-For",
+            Kept::UserAgent => "User-Agent",
         }
     }
 }
@@ -77,6 +84,8 @@ pub(super) fn known(name: &str) -> Option<Field> {
         by_length[10] = &[
             ("connection", Field::Framing(FramingField::Connection)),
             ("mcp-method", Field::Single(Kept::McpMethod)),
+            // No list, but a second line was never an error.
+            ("user-agent", Field::List(Kept::UserAgent)),
         ];
         by_length[12] = &[("content-type", Field::Single(Kept::ContentType))];
         by_length[13] = &[("authorization", Field::Single(Kept::Authorization))];

@@ -147,6 +147,11 @@ impl Head {
         self.value(Kept::ForwardedFor)
     }
 
+    /// User-Agent, all lines joined: a claim, fit for logs only.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.value(Kept::UserAgent)
+    }
+
     /// MCP-Protocol-Version.
     pub fn mcp_protocol_version(&self) -> Option<&str> {
         self.value(Kept::ProtocolVersion)

@@ -57,7 +57,7 @@ pub enum Message<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub struct Params<'a> {
     #[serde(borrow, default, rename = "_meta", deserialize_with = "meta")]
-    pub meta: Option<Meta<'a>>,
+    pub meta: Option<Box<Meta<'a>>>,
     /// `tools/call`: the tool.
     #[serde(borrow, default)]
     pub name: Option<Cow<'a, str>>,
@@ -82,12 +82,16 @@ pub struct Meta<'a> {
     pub protocol_version: Option<Cow<'a, str>>,
     #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities")]
     pub client_capabilities: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientInfo")]
+    pub client_info: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "progressToken")]
     pub progress_token: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub traceparent: Option<&'a RawValue>,
 }
 
-fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Meta<'de>>, D::Error> {
-    Option::<Meta>::deserialize(deserializer)
+fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Meta<'de>>>, D::Error> {
+    Option::<Box<Meta>>::deserialize(deserializer)
 }
 
 /// The body's top level: one message, or (for one legacy revision) several.

@@ -2,6 +2,7 @@
 //! or to a call that needs work. Pure: no sockets, no database, no clock. The order of the checks is the ladder
 //! that the official conformance suite expects (MCP 2026-07-28, basic/versioning and basic/transports).
 
+mod asked;
 mod headers;
 mod message;
 mod prepared;
@@ -13,11 +14,12 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::catalog::{Caller, Era, Refusal, Tool, Toolset, Work};
+use crate::catalog::{Caller, Era, Outcome, Refusal, Tool, Toolset, Work};
+pub use asked::{Asked, bounded};
 pub use headers::Headers;
 use message::{Body, Message, Params};
-pub use prepared::{CATALOG_HASH, Caching, Listed, Prepared, ServerInfo};
-pub use reply::{Fault, Reply, call_result, code, progress};
+pub use prepared::{CATALOG_HASH, Caching, Listed, Prepared, REQUEST_ID, ServerInfo};
+pub use reply::{Fault, Reply, call_fault, call_result, code, progress};
 pub use subscription::{Listen, acknowledged, list_changed, subscription_result};
 use version::{BATCHING, MODERN};
 
@@ -38,6 +40,8 @@ pub enum Answer {
     Accepted,
     /// A tool has to run.
     Call(Box<Call>),
+    /// A call of a tool is answered without running anything.
+    Refused(Box<Refused>),
     /// A stream has to be opened, which tells of changes.
     Listen(Listen),
 }
@@ -51,6 +55,48 @@ pub struct Call {
     pub work: Work,
     /// The caller's progress token (its JSON bytes), if it gave one.
     pub progress: Option<String>,
+    pub asked: Asked,
+    /// The request id that client and log get to see; empty until whoever runs the call gives it one.
+    pub request: String,
+}
+
+/// A `tools/call` that can't be made.
+pub struct Refused {
+    /// The request id's own bytes.
+    pub id: String,
+    /// As the caller wrote it; at most 64 characters.
+    pub tool: String,
+    pub asked: Asked,
+    pub why: Why,
+}
+
+/// Why a call can't be made.
+pub enum Why {
+    /// The arguments: a tool error, which a model sees and mends, in both eras (SEP-1303).
+    Arguments(Era, Outcome),
+    /// Something else.
+    Fault(Fault),
+}
+
+impl Refused {
+    /// The answer, with the request id that client and log get to see.
+    pub fn reply(&self, prepared: &Prepared, request: &str) -> Reply {
+        match &self.why {
+            Why::Arguments(era, outcome) => {
+                call_result(&self.id, *era, prepared, outcome, Some(request))
+            }
+            Why::Fault(fault) => fault.clone().of_request(request).reply(Some(&self.id)),
+        }
+    }
+
+    fn of(id: &str, params: &Params, why: Why) -> Answer {
+        Answer::Refused(Box::new(Refused {
+            id: id.to_owned(),
+            tool: bounded(params.name.as_deref().unwrap_or_default()).to_owned(),
+            asked: Asked::of(params),
+            why,
+        }))
+    }
 }
 
 /// The answer to a whole body.
@@ -107,7 +153,10 @@ fn one(endpoint: &Endpoint, headers: &Headers, raw: &RawValue) -> Answer {
                 true => modern(endpoint, headers, id, &method, &params),
                 false => legacy(endpoint, headers, id, &method, &params),
             };
-            answered.unwrap_or_else(|fault| Answer::Reply(fault.reply(Some(id))))
+            answered.unwrap_or_else(|fault| match &*method {
+                "tools/call" => Refused::of(id, &params, Why::Fault(fault)),
+                _ => Answer::Reply(fault.reply(Some(id))),
+            })
         }
     }
 }
@@ -307,13 +356,7 @@ fn call(
     params: &Params,
 ) -> Result<Answer, Fault> {
     match tool.bind(params.arguments, &endpoint.caller) {
-        // Faulty arguments are a tool error, which a model sees and mends, in both eras (SEP-1303).
-        Err(Refusal { outcome, .. }) => Ok(Answer::Reply(call_result(
-            id,
-            era,
-            endpoint.prepared,
-            &outcome,
-        ))),
+        Err(Refusal { outcome, .. }) => Ok(Refused::of(id, params, Why::Arguments(era, outcome))),
         Ok(work) => Ok(Answer::Call(Box::new(Call {
             id: id.to_owned(),
             era,
@@ -324,6 +367,8 @@ fn call(
                 .as_ref()
                 .and_then(|meta| meta.progress_token)
                 .map(|token| token.get().to_owned()),
+            asked: Asked::of(params),
+            request: String::new(),
         }))),
     }
 }

@@ -17,6 +17,9 @@ pub struct ServerInfo {
 /// is neither `modelcontextprotocol` nor `mcp` (MCP 2026-07-28, basic/index, "_meta").
 pub const CATALOG_HASH: &str = "io.tine/catalogHash";
 
+/// The `_meta` key of a call's result, and of the `data` of its error, under which stands the request id that the server's log has.
+pub const REQUEST_ID: &str = "io.tine/requestId";
+
 /// How long and for whom a client may keep `tools/list` and `server/discover` (MCP 2026-07-28, server/utilities/caching).
 #[derive(Debug, Clone)]
 pub struct Caching {
@@ -43,7 +46,7 @@ pub struct Prepared {
     legacy_list_tail: Vec<u8>,
     list_tail: Vec<u8>,
     outdated_list_tail: Vec<u8>,
-    call_tail: Vec<u8>,
+    call_meta: String,
     server_info: String,
     list_changed: bool,
 }
@@ -98,7 +101,7 @@ impl Prepared {
                 .into_bytes(),
             list_tail: list_tail(caching.ttl_ms),
             outdated_list_tail: list_tail(0),
-            call_tail: format!(",\"_meta\":{meta}}}").into_bytes(),
+            call_meta: meta.to_string(),
             server_info: info.to_string(),
             list_changed: listed.list_changed,
         }
@@ -137,11 +140,25 @@ impl Prepared {
         (b"{\"resultType\":\"complete\",", tail)
     }
 
-    /// The parts before and after the members of a `tools/call` result.
-    pub fn call_frame(&self, era: Era) -> (&[u8], &[u8]) {
+    /// What comes before the members of a `tools/call` result.
+    pub fn call_head(&self, era: Era) -> &[u8] {
         match era {
-            Era::Legacy => (b"{", b"}"),
-            Era::Modern => (b"{\"resultType\":\"complete\",", &self.call_tail),
+            Era::Legacy => b"{",
+            Era::Modern => b"{\"resultType\":\"complete\",",
+        }
+    }
+
+    /// What comes behind them. `request` needs no escaping; `None` for an answer that no server's log knows.
+    pub fn call_tail(&self, era: Era, request: Option<&str>) -> String {
+        let own = request.map(|request| format!("\"{REQUEST_ID}\":\"{request}\""));
+        match (era, own) {
+            (Era::Legacy, None) => "}".to_owned(),
+            (Era::Legacy, Some(own)) => format!(",\"_meta\":{{{own}}}}}"),
+            (Era::Modern, None) => format!(",\"_meta\":{}}}", self.call_meta),
+            (Era::Modern, Some(own)) => {
+                let others = self.call_meta.strip_suffix('}').unwrap_or_default();
+                format!(",\"_meta\":{others},{own}}}}}")
+            }
         }
     }
 }
@@ -191,12 +208,23 @@ mod tests {
             let frames = [
                 prepared.list_frame(era, false),
                 prepared.list_frame(era, true),
-                prepared.call_frame(era),
             ];
             for (head, tail) in frames {
                 let framed = [head, b"\"x\":1", tail].concat();
                 let value: Value = serde_json::from_slice(&framed).unwrap();
                 assert_eq!(value["resultType"], complete);
+            }
+            for request in [None, Some("r-1")] {
+                let (head, tail) = (prepared.call_head(era), prepared.call_tail(era, request));
+                let framed = [head, b"\"x\":1", tail.as_bytes()].concat();
+                let value: Value = serde_json::from_slice(&framed).unwrap();
+                assert_eq!(value["resultType"], complete);
+                assert_eq!(
+                    value["_meta"].get(REQUEST_ID),
+                    request.map(|id| json!(id)).as_ref()
+                );
+                let named = value["_meta"].get("io.modelcontextprotocol/serverInfo");
+                assert_eq!(named.is_some(), era == Era::Modern);
             }
             for (outdated, ttl) in [(false, 5000), (true, 0)] {
                 let (head, tail) = prepared.list_frame(era, outdated);

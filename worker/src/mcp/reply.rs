@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
+use super::Call;
 use super::message::Malformed;
-use super::prepared::Prepared;
+use super::prepared::{Prepared, REQUEST_ID};
 use super::version::{self, Era};
 use crate::catalog::{Content, Outcome};
 
@@ -33,7 +34,7 @@ pub struct Reply {
 }
 
 /// An error before it has an id.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     pub status: u16,
     pub code: i64,
@@ -58,6 +59,18 @@ impl Fault {
                 serde_json::json!({ "supported": version::supported(), "requested": asked }),
             ),
             ..Fault::new(400, code::UNSUPPORTED_VERSION, message)
+        }
+    }
+
+    /// The same with the request id that the log has, in `data`: errors have no `_meta`. Members that the protocol asks for stay.
+    pub fn of_request(self, request: &str) -> Fault {
+        let mut data = self.data.unwrap_or_else(|| serde_json::json!({}));
+        if let Some(members) = data.as_object_mut() {
+            members.insert(REQUEST_ID.to_owned(), request.into());
+        }
+        Fault {
+            data: Some(data),
+            ..self
         }
     }
 
@@ -93,6 +106,14 @@ impl From<Malformed> for Reply {
     }
 }
 
+/// What ended a call from outside, as its answer.
+pub fn call_fault(call: Option<&Call>, fault: Fault) -> Reply {
+    match call {
+        Some(call) => fault.of_request(&call.request).reply(Some(&call.id)),
+        None => fault.reply(None),
+    }
+}
+
 /// A result from parts, written once into one buffer.
 pub fn result(id: &str, parts: &[&[u8]]) -> Reply {
     let size = parts.iter().map(|part| part.len()).sum::<usize>() + id.len() + 40;
@@ -107,10 +128,18 @@ pub fn result(id: &str, parts: &[&[u8]]) -> Reply {
     Reply { status: 200, body }
 }
 
-/// A tool's outcome as the result of `tools/call`. `structuredContent` is any JSON in the modern era and an object in the
+/// A tool's outcome as the result of `tools/call`, `request` being the request id that the log has. `structuredContent` is any JSON in the modern era and an object in the
 /// legacy one, where another value is wrapped as `{"result": …}` (MCP 2025-11-25, server/tools); the text mirrors it.
-pub fn call_result(id: &str, era: Era, prepared: &Prepared, outcome: &Outcome) -> Reply {
-    let (head, tail) = prepared.call_frame(era);
+pub fn call_result(
+    id: &str,
+    era: Era,
+    prepared: &Prepared,
+    outcome: &Outcome,
+    request: Option<&str>,
+) -> Reply {
+    let head = prepared.call_head(era);
+    let tail = prepared.call_tail(era, request);
+    let tail = tail.as_bytes();
     let is_error: &[u8] = if outcome.is_error {
         b",\"isError\":true"
     } else {

@@ -107,24 +107,31 @@ fn ask(fixture: &Fixture, sent: Sent, body: &str) -> String {
         name: sent.name,
         parameter: &parameter,
     };
+    let reply = |reply: Reply| {
+        let value: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(value["jsonrpc"], "2.0");
+        assert_ne!(
+            value.get("id"),
+            Some(&Value::Null),
+            "a null id is never sent"
+        );
+        match value.get("error") {
+            Some(error) => format!("{} {}", reply.status, error["code"]),
+            None if value["result"]["isError"] == true => format!("{} isError", reply.status),
+            None => format!("{} ok", reply.status),
+        }
+    };
     let describe = |answer: Answer| match answer {
         Answer::Accepted => "202".to_owned(),
         Answer::Call(call) => format!("call {}", call.tool.name),
         Answer::Listen(listen) => format!("listen {} {}", listen.id, listen.tools),
-        Answer::Reply(reply) => {
-            let value: Value = serde_json::from_slice(&reply.body).unwrap();
-            assert_eq!(value["jsonrpc"], "2.0");
-            assert_ne!(
-                value.get("id"),
-                Some(&Value::Null),
-                "a null id is never sent"
-            );
-            match value.get("error") {
-                Some(error) => format!("{} {}", reply.status, error["code"]),
-                None if value["result"]["isError"] == true => format!("{} isError", reply.status),
-                None => format!("{} ok", reply.status),
-            }
+        Answer::Refused(refused) => {
+            let answered = refused.reply(&fixture.prepared, "r-7");
+            let text = String::from_utf8_lossy(&answered.body).into_owned();
+            assert!(text.contains("\"io.tine/requestId\":\"r-7\""), "{text}");
+            reply(answered)
         }
+        Answer::Reply(answered) => reply(answered),
     };
     match answer(&endpoint, &headers, body.as_bytes()) {
         Answers::One(one) => describe(one),
@@ -362,7 +369,7 @@ fn a_modern_element_is_not_served_in_a_batch() {
 fn results_per_era() {
     let fixture = fixture("results");
     let list = |outcome: &crate::catalog::Outcome, era| -> Value {
-        let reply = call_result("7", era, &fixture.prepared, outcome);
+        let reply = call_result("7", era, &fixture.prepared, outcome, Some("r-7"));
         serde_json::from_slice(&reply.body).unwrap()
     };
     let json = |object, text: &str| crate::catalog::Outcome {
