@@ -5,12 +5,13 @@ mod line;
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use env_logger::{Target, WriteStyle};
 use line::{Line, Style, priority};
 use log::kv::Source;
-use log::{Level, LevelFilter};
+use log::{Level, LevelFilter, Log};
+use tine_worker::log_table;
 
 /// Who logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,7 @@ static JSON: AtomicBool = AtomicBool::new(false);
 /// changes only these.
 pub fn start(level: &str, format: &str) {
     let style = style();
-    let mut builder = env_logger::Builder::new();
-    builder
+    let lines = env_logger::Builder::new()
         .filter_level(LevelFilter::Trace)
         .target(Target::Pipe(Box::new(Lines)))
         .write_style(WriteStyle::Never)
@@ -70,16 +70,45 @@ pub fn start(level: &str, format: &str) {
             let message = record.args().to_string();
             let line = rendered(style, record.level(), &message, record.key_values());
             out.write_all(line.as_bytes())
-        });
+        })
+        .build();
     // Only tests start a logger twice.
-    let _ = builder.try_init();
+    let _ = log::set_boxed_logger(Box::new(Everywhere(lines)));
     set(level, format);
 }
 
 /// Logs at this level and in this format from now on.
 pub fn set(level: &str, format: &str) {
     JSON.store(format == "json", Ordering::Relaxed);
-    log::set_max_level(level.parse().unwrap_or(LevelFilter::Info));
+    let level = level.parse().unwrap_or(LevelFilter::Info);
+    LINES.store(level as usize, Ordering::Relaxed);
+    log::set_max_level(level);
+}
+
+/// The log table takes records of this level, whichever have a line.
+pub fn set_table(level: LevelFilter) {
+    log::set_max_level(level.max(log::max_level()));
+}
+
+/// The least severe records that have a line.
+static LINES: AtomicUsize = AtomicUsize::new(0);
+
+/// A record's ways: a line, and the log table of a worker that has one.
+struct Everywhere(env_logger::Logger);
+
+impl Log for Everywhere {
+    fn enabled(&self, metadata: &log::Metadata) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &log::Record) {
+        if record.level() as usize <= LINES.load(Ordering::Relaxed) {
+            self.0.log(record);
+        }
+        log_table::offer(record);
+    }
+
+    fn flush(&self) {}
 }
 
 /// Writes a message as a line of the journal, whether or not logging has begun; false where standard error is something else.

@@ -7,6 +7,7 @@ mod tests;
 use tine_worker::catalog::{self, Catalog, LoadContext};
 use tine_worker::db;
 use tine_worker::files::Files;
+use tine_worker::log_table;
 
 use crate::config::database::{Database, Pooler, Secret};
 use crate::config::{ConfigError, Settings};
@@ -85,6 +86,43 @@ pub fn databases(settings: &Settings, files: &Files) -> Result<Vec<db::Settings>
             })
         })
         .collect()
+}
+
+/// The log table as a worker writes it, if there is one.
+///
+/// # Errors
+/// Its database's URL is missing or cannot be used; the message has no password in it.
+pub fn log_table(
+    settings: &Settings,
+    files: &Files,
+) -> Result<Option<log_table::Settings>, ConfigError> {
+    let Some(log) = &settings.log_table else {
+        return Ok(None);
+    };
+    let mut only = settings.clone();
+    only.databases
+        .retain(|database| database.name == log.database);
+    let Some(mut database) = databases(&only, files)?.pop() else {
+        return Ok(None);
+    };
+    database.name.push_str(" (log)");
+    database.options.connections = 1;
+    let host = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
+    let bounded = |name: String| name.chars().take(100).collect();
+    Ok(Some(log_table::Settings {
+        database,
+        table: log.table.clone(),
+        level: log.level,
+        app_name: bounded(
+            log.app_name
+                .clone()
+                .unwrap_or_else(|| settings.server_name.clone()),
+        ),
+        instance_name: bounded(match &log.instance_name {
+            Some(name) => name.clone(),
+            None => host().unwrap_or_default(),
+        }),
+    }))
 }
 
 /// One database as a pool takes it.

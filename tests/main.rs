@@ -28,6 +28,7 @@ mod http_corpus;
 mod http_wire;
 mod install_files;
 mod log_records;
+mod log_table;
 mod mcp_content;
 mod mcp_eras;
 mod mcp_modern;

@@ -48,6 +48,22 @@ pub fn dump(settings: &Settings) -> String {
             let _ = writeln!(text, "time_zone = {zone}");
         }
     }
+    if let Some(log) = &settings.log_table {
+        let _ = writeln!(
+            text,
+            "\n[log]\ndatabase = {}\ntable = {}",
+            log.database, log.table
+        );
+        let _ = writeln!(text, "level = {}", log.level.as_str().to_lowercase());
+        for (key, name) in [
+            ("app_name", &log.app_name),
+            ("instance_name", &log.instance_name),
+        ] {
+            let _ = name
+                .iter()
+                .try_for_each(|name| writeln!(text, "{key} = {name}"));
+        }
+    }
     if !settings.values.is_empty() {
         // Any of them may be a credential.
         let keys: Vec<&str> = settings.values.keys().map(String::as_str).collect();

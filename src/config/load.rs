@@ -12,7 +12,7 @@ use super::document::Document;
 use super::env_file;
 use super::token::{Token, hash};
 use super::value::Value;
-use super::{ConfigError, Effective, Inputs, Settings, Source, tables};
+use super::{ConfigError, Effective, Inputs, Settings, Source, log_table, tables};
 use crate::fault::{Fault, Origin, nearest};
 use crate::options::{OPTIONS, Opt};
 
@@ -242,10 +242,11 @@ fn other_keys(
     files: &Files,
 ) {
     let mut known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();
-    known.extend(["databases", "settings"]);
+    known.extend(["databases", "log", "settings"]);
     for (key, value) in table.iter() {
         match key.get_ref().as_ref() {
             "databases" => tables::databases(document, value, settings, &inputs.environment, files),
+            "log" => log_table::read(document, value, settings),
             "settings" => tables::values(document, value, settings, &inputs.environment),
             other if known.contains(&other) => {}
             _ => document.unknown_key(key, "", &known),
@@ -375,6 +376,9 @@ fn relations(settings: &Settings, document: Option<&Document>, faults: &mut Vec<
                 message,
             ));
         }
+    }
+    if let (Some(log), Some(document)) = (&settings.log_table, document) {
+        faults.extend(log.unknown_database(settings, document));
     }
     for path in &settings.paths {
         let inside = settings

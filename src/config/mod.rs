@@ -10,6 +10,7 @@ mod env_file;
 pub mod form;
 pub mod kind;
 mod load;
+pub mod log_table;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::exit::Exit;
 use crate::fault::{Fault, Origin};
 use crate::options::Opt;
 use database::Database;
+use log_table::LogTable;
 use token::Token;
 use value::Value;
 
@@ -150,6 +152,8 @@ pub struct Settings {
 
     /// `[databases.NAME]`, in the file's order: the first is that of tools which name none.
     pub databases: Vec<Database>,
+    /// `[log]`
+    pub log_table: Option<LogTable>,
     /// `[settings]`: free values that tools may bind.
     pub values: BTreeMap<String, String>,
     /// Variables of the environment and, below them, of `env_file`. Never shown.

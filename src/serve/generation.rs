@@ -127,6 +127,7 @@ fn worker_settings(
     catalog: Arc<Catalog>,
 ) -> Result<tine_worker::Settings, ConfigError> {
     let databases = parts::databases(settings, files)?;
+    let log_table = parts::log_table(settings, files)?;
     Ok(tine_worker::Settings {
         limits: Limits {
             concurrency: settings.limit_concurrency,
@@ -180,6 +181,7 @@ fn worker_settings(
         databases,
         catalog,
         default_toolset: settings.default_toolset.clone(),
+        log_table,
         log_calls: match settings.log_calls.as_str() {
             "failed" => LogCalls::Failed,
             "none" => LogCalls::None,

@@ -66,6 +66,9 @@ impl Service for Tools {
             generation: child.generation,
         });
         let mut settings = Arc::clone(&self.generation.worker);
+        if let Some(log) = &settings.log_table {
+            logging::set_table(log.level);
+        }
         let jitter = self.generation.settings.limit_max_requests_jitter;
         if let (Some(requests), 1..) = (settings.limits.requests, jitter) {
             Arc::make_mut(&mut settings).limits.requests =

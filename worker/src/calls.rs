@@ -156,6 +156,9 @@ impl Worker {
                         db::Event::Notice(job, notice) => {
                             self.for_job(number, job, |worker, key| worker.notice(key, &notice));
                         }
+                        db::Event::Done(_, result) if self.is_log(number) => {
+                            self.log_written(&result);
+                        }
                         db::Event::Done(job, result) => {
                             self.for_job(number, job, |worker, key| {
                                 worker.done(number, job, key, result);

@@ -64,6 +64,7 @@ pub(crate) struct Worker {
     /// Which lists of tools this worker serves; see [`Settings::catalog_digest`].
     pub catalog: u64,
     pub health: crate::health::Watch,
+    pub log_writer: Option<crate::log_table::Writer>,
     pub mode: Mode,
     /// Since when this worker is full and the kernel's queue was never found empty.
     pub waited_since: Option<Instant>,
@@ -140,7 +141,8 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self, events: &Events) {
+    /// Works through what one poll has brought, and what is due.
+    pub fn turn(&mut self, events: &Events) {
         for event in events {
             if token::kind(event.token().0) == Kind::Listener {
                 self.accept_one();
@@ -176,6 +178,7 @@ impl Worker {
         }
         self.deliver();
         self.admit_waiting();
+        self.write_log();
         self.deliver();
         self.recycle_if_due();
         self.adjust();

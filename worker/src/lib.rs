@@ -17,6 +17,7 @@ mod guard;
 mod health;
 pub mod http;
 mod listener;
+pub mod log_table;
 pub mod mcp;
 pub mod pairs;
 mod probing;
@@ -101,9 +102,7 @@ pub fn run(boot: Boot) -> i32 {
         }
     };
     let ended = worker.run();
-    worker.pools.iter_mut().for_each(db::Pool::close);
-    worker.slot().hot.set_phase(tine_scoreboard::Phase::Done);
-    match ended {
+    let code = match ended {
         Ok(Ended::Drained) => exit::CLEAN,
         Ok(Ended::Aborted) => {
             let aborted = worker.slot().counters.aborted.get();
@@ -114,7 +113,11 @@ pub fn run(boot: Boot) -> i32 {
             log::error!("worker cannot go on: the poll failed: {error}");
             exit::TRANSIENT
         }
-    }
+    };
+    worker.flush_log();
+    worker.pools.iter_mut().for_each(db::Pool::close);
+    worker.slot().hot.set_phase(tine_scoreboard::Phase::Done);
+    code
 }
 
 fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
@@ -142,18 +145,22 @@ fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
                 .iter()
                 .map(|database| settings.health.databases.contains(&database.name))
                 .collect();
-            let pools = settings
-                .databases
-                .iter()
+            // The log table's comes last, so that a tool's database has the number that the settings give it.
+            let log = settings.log_table.as_ref();
+            let pools: Vec<db::Pool> = (settings.databases.iter())
+                .chain(log.map(|log| &log.database))
                 .enumerate()
                 .map(|(number, database)| {
                     db::Pool::new(database.clone(), token::pool(number), Arc::clone(&waker))
                 })
                 .collect();
+            let log_writer =
+                log.map(|log| log_table::Writer::begin(log, settings.databases.len(), now));
             Ok(Worker {
                 request_ids,
                 served: served::served(&settings),
-                db_events: settings.databases.iter().map(|_| Vec::new()).collect(),
+                db_events: pools.iter().map(|_| Vec::new()).collect(),
+                log_writer,
                 health: health::Watch::new(asked),
                 settings,
                 board,

@@ -7,6 +7,7 @@ use crate::auth::{Allowed, Tokens};
 use crate::catalog::{Catalog, Tool};
 use crate::db;
 use crate::http;
+use crate::log_table;
 use crate::mcp::{Caching, ServerInfo};
 
 /// Everything that does not change while a worker lives.
@@ -29,6 +30,7 @@ pub struct Settings {
     /// The toolset at the bare path; `None` is all tools.
     pub default_toolset: Option<String>,
     pub log_calls: LogCalls,
+    pub log_table: Option<log_table::Settings>,
 }
 
 /// Which calls have a record in the log.

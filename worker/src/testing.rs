@@ -119,5 +119,6 @@ fn settings() -> Settings {
         catalog: Arc::new(Catalog::load(&[], &LoadContext::default(), &Files::disk()).0),
         default_toolset: None,
         log_calls: Default::default(),
+        log_table: None,
     }
 }
