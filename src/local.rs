@@ -8,8 +8,10 @@ use std::time::Instant;
 
 use mio::{Events, Poll, Token, Waker};
 use serde_json::Value;
-use tine_worker::catalog::{Builtin, Caller, Catalog, Era, Outcome, Tool, Toolset, Work};
+use tine_worker::blocking::Cancel;
+use tine_worker::catalog::{Builtin, Caller, Catalog, Era, Outcome, Step, Tool, Toolset, Work};
 use tine_worker::db::{self, DbError, Event, Job, Pool, Rows};
+use tine_worker::effects::{self, Act};
 use tine_worker::files::Files;
 use tine_worker::mcp::{self, Caching, Listed, Prepared, ServerInfo};
 
@@ -154,18 +156,39 @@ impl Local {
                 None => Err(LocalError::NeedsServer(tool.name.clone())),
             },
             Ok(Work::Sql(mut call)) => {
-                let database = self.database(call.database().unwrap_or_default())?;
-                let name = database.name.clone();
-                let job = call.job(Instant::now() + self.settings.timeout_request);
-                match run(database, job).map_err(LocalError::System)? {
-                    Err(DbError::Unavailable(reason)) => Err(LocalError::Unreachable {
-                        database: name,
-                        reason,
-                    }),
-                    answer => Ok(tool.finish(&call, answer)),
+                let deadline = Instant::now() + self.settings.timeout_request;
+                loop {
+                    let database = self.database(call.database().unwrap_or_default())?;
+                    let name = database.name.clone();
+                    let answer = match run(database, call.job(deadline)) {
+                        Ok(Err(DbError::Unavailable(reason))) => {
+                            return Err(LocalError::Unreachable {
+                                database: name,
+                                reason,
+                            });
+                        }
+                        answer => answer.map_err(LocalError::System)?,
+                    };
+                    match tool.answered(&mut call, answer) {
+                        Step::Done(outcome) => return Ok(outcome),
+                        Step::Act(acts) => {
+                            let outcomes = self.act(&acts, deadline)?;
+                            tool.acted(&mut call, &outcomes);
+                        }
+                    }
                 }
             }
+            Ok(Work::Effect(acts)) => {
+                let deadline = Instant::now() + self.settings.timeout_request;
+                Ok(tool.told(self.act(&acts, deadline)?))
+            }
         }
+    }
+
+    fn act(&self, acts: &[Act], deadline: Instant) -> Result<Vec<effects::Outcome>, LocalError> {
+        let settings = parts::effects(&self.settings, &self.files).map_err(LocalError::Config)?;
+        let nobody = Cancel::default();
+        Ok(effects::perform(acts, &settings, deadline, &nobody))
     }
 
     /// One database, so that a missing URL of another one is no obstacle.

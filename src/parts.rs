@@ -4,8 +4,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use tine_worker::catalog::{self, Catalog, LoadContext};
 use tine_worker::db;
+use tine_worker::effects;
 use tine_worker::files::Files;
 use tine_worker::log_table;
 
@@ -24,6 +27,14 @@ pub fn catalog(settings: &Settings, files: &Files) -> (Catalog, Vec<Fault>) {
         timeout: settings.timeout_statement,
         max_timeout: settings.timeout_statement,
         page_size: settings.list_page_size,
+        programs: Some(settings.programs.keys().cloned().collect()),
+        brokers: Some(
+            settings
+                .brokers
+                .iter()
+                .map(|broker| broker.name.clone())
+                .collect(),
+        ),
         settings: settings.values.clone(),
         environment: settings.environment.clone(),
     };
@@ -70,6 +81,31 @@ fn fault(fault: catalog::Fault) -> Fault {
         message: fault.message,
         help: fault.help,
     }
+}
+
+/// What tools may reach beside databases.
+///
+/// # Errors
+/// A broker that can't be used as it is configured.
+pub fn effects(settings: &Settings, files: &Files) -> Result<effects::Settings, ConfigError> {
+    let mut brokers = BTreeMap::new();
+    for broker in &settings.brokers {
+        let login = broker
+            .login
+            .as_ref()
+            .map(|(login, passcode)| (login.clone(), passcode.reveal().to_owned()));
+        let made = effects::Broker::new(&broker.url, login, broker.tls_ca.as_deref(), files);
+        let made = made.map_err(|error| {
+            let message = format!("[brokers.{}]: {error}", broker.name);
+            ConfigError(vec![Fault::error(Origin::Nowhere, message)])
+        })?;
+        brokers.insert(broker.name.clone(), made);
+    }
+    Ok(effects::Settings {
+        programs: settings.programs.clone(),
+        brokers,
+        private: settings.http_private.clone(),
+    })
 }
 
 /// The databases as a worker's pools take them.

@@ -35,6 +35,8 @@ need nginx-light nginx
 need haproxy haproxy
 need systemd-container systemd-nspawn
 need iproute2 ip
+need activemq /usr/share/activemq/bin/activemq.jar
+need procps kill
 need npm npm
 need python3-venv '/usr/lib/python3*/ensurepip/__init__.py' '/usr/lib/python3/dist-packages/ensurepip/__init__.py'
 need ca-certificates /etc/ssl/certs/ca-certificates.crt

@@ -20,6 +20,8 @@ mod db_logins;
 mod db_outage;
 mod db_pooler;
 mod demo;
+mod effects;
+mod effects_stomp;
 mod env_file;
 mod health;
 mod hosts_database;

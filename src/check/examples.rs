@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tine_worker::catalog::{
-    Call, Caller, Content, Example, Expect, Outcome, Shape, Sql, Tool, Work,
+    Call, Caller, Content, Example, Expect, Outcome, Shape, Sql, Step, Tool, Work,
 };
 use tine_worker::db::{Access, DbError, Rows};
+use tine_worker::effects::{self, Act};
 
 use super::report::ExampleReport;
 use super::session::{Limits, Session};
@@ -60,18 +61,42 @@ fn call(
     };
     let arguments = RawValue::from_string(example.arguments.to_string()).ok();
     match tool.bind(arguments.as_deref(), &caller) {
-        Ok(Work::Sql(call)) => {
+        Ok(Work::Sql(mut call)) => loop {
             let answer = answer(sql, &call, session);
-            tool.finish(&call, answer)
-        }
+            match tool.answered(&mut call, answer) {
+                Step::Done(outcome) => return outcome,
+                // A check does nothing to the world: the example says what came of it, or all went well.
+                Step::Act(acts) => tool.acted(&mut call, &pretended(&acts, &example.outcome)),
+            }
+        },
+        Ok(Work::Effect(_)) => Outcome::error("an effect is not performed by a check"),
         Ok(Work::Builtin(_)) => Outcome::error("a builtin tool has no statement to run"),
         Err(refusal) => refusal.outcome,
     }
 }
 
+/// What came of the effects as the example has it.
+fn pretended(acts: &[Act], outcomes: &[Map<String, Value>]) -> Vec<effects::Outcome> {
+    let one = |(index, act): (usize, &Act)| {
+        let mut fields = outcomes.get(index).cloned().unwrap_or_default();
+        let error = fields
+            .remove("error")
+            .and_then(|error| Some(error.as_str()?.to_owned()));
+        fields.remove("ok");
+        effects::Outcome {
+            name: act.name.clone(),
+            ok: error.is_none(),
+            begun: true,
+            error,
+            fields,
+        }
+    };
+    acts.iter().enumerate().map(one).collect()
+}
+
 fn answer(sql: &Sql, call: &Call, session: &mut Session<'_>) -> Result<Rows, DbError> {
     let limits = Limits {
-        access: sql.access,
+        access: call.access,
         plan: call.custom_plan.then_some("force_custom_plan"),
     };
     let most = (
@@ -82,7 +107,7 @@ fn answer(sql: &Sql, call: &Call, session: &mut Session<'_>) -> Result<Rows, DbE
         &call.statement,
         &call.parameters,
         limits,
-        sql.yields_rows(),
+        sql.yields_rows() || call.plans(),
         most,
     )?;
     match call.expect_rows {

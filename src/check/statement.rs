@@ -35,6 +35,7 @@ pub fn check(
     let mut scans: BTreeSet<(String, String)> = BTreeSet::new();
     let mut told = BTreeSet::new();
     report.proven = true;
+    plan_statements(tool, sql, session, faults, &mut report);
     for mask in tool.masks() {
         let mut tell = |fault: Fault| {
             // Most faults show in every variant.
@@ -105,6 +106,55 @@ pub fn check(
         faults.extend(scan_faults(tool, sql, &scans, session, options));
     }
     report
+}
+
+/// The first statement of a tool with effects, in each variant: one json value, and no change.
+fn plan_statements(
+    tool: &Tool,
+    sql: &Sql,
+    session: &mut Session<'_>,
+    faults: &mut Vec<Fault>,
+    report: &mut ToolReport,
+) {
+    let Some(span) = tool.plan_span() else { return };
+    for (variant, bare) in tool.plan_variants() {
+        report.statements += 1;
+        let described = session.prepare(&bare.statement);
+        let fault = match &described {
+            Err(error) => Some(statement_fault(tool, sql, &bare, 0, error)),
+            Ok(prepared) => match prepared.columns() {
+                [one] if matches!(*one.type_(), Type::JSON | Type::JSONB) => None,
+                columns => {
+                    let message = format!(
+                        "a plan yields one column of type json or jsonb, and this yields {}",
+                        columns.len()
+                    );
+                    let fault = Fault::error(place(tool, first_line(tool, &span)), message);
+                    Some(fault.help("build one json_build_object with `result` or `effects`"))
+                }
+            },
+        };
+        let fault = fault.or_else(|| {
+            let types = described.as_ref().map(|prepared| prepared.params());
+            match explain(variant, sql, session, types.unwrap_or_default()) {
+                Ok(Some(found)) if !found.changes.is_empty() => {
+                    let message = format!(
+                        "a plan only looks, but this does: {}",
+                        found.changes.join(", ")
+                    );
+                    Some(Fault::error(place(tool, first_line(tool, &span)), message))
+                }
+                Ok(_) => None,
+                Err(error) => Some(statement_fault(tool, sql, variant, 0, &error)),
+            }
+        });
+        if let Some(fault) = fault {
+            report.proven = false;
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+    }
 }
 
 fn column(column: &postgres::Column) -> Column {

@@ -12,7 +12,7 @@ use super::document::Document;
 use super::env_file;
 use super::token::{Token, hash};
 use super::value::Value;
-use super::{ConfigError, Effective, Inputs, Settings, Source, log_table, tables};
+use super::{ConfigError, Effective, Inputs, Settings, Source, log_table, reach, tables};
 use crate::fault::{Fault, Origin, nearest};
 use crate::options::{OPTIONS, Opt};
 
@@ -242,12 +242,22 @@ fn other_keys(
     files: &Files,
 ) {
     let mut known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();
-    known.extend(["databases", "log", "settings"]);
+    known.extend([
+        "databases",
+        "log",
+        "settings",
+        "programs",
+        "brokers",
+        "http",
+    ]);
     for (key, value) in table.iter() {
         match key.get_ref().as_ref() {
             "databases" => tables::databases(document, value, settings, &inputs.environment, files),
             "log" => log_table::read(document, value, settings),
             "settings" => tables::values(document, value, settings, &inputs.environment),
+            "programs" => reach::programs(document, value, settings),
+            "brokers" => reach::brokers(document, value, settings, &inputs.environment, files),
+            "http" => reach::http(document, value, settings),
             other if known.contains(&other) => {}
             _ => document.unknown_key(key, "", &known),
         }

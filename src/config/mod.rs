@@ -11,6 +11,7 @@ pub mod form;
 pub mod kind;
 mod load;
 pub mod log_table;
+pub mod reach;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tine_worker::effects::{Network, Program};
 use tine_worker::files::Files;
 
 use crate::exit::Exit;
@@ -29,6 +31,7 @@ use crate::fault::{Fault, Origin};
 use crate::options::Opt;
 use database::Database;
 use log_table::LogTable;
+use reach::Broker;
 use token::Token;
 use value::Value;
 
@@ -154,6 +157,12 @@ pub struct Settings {
     pub databases: Vec<Database>,
     /// `[log]`
     pub log_table: Option<LogTable>,
+    /// `[programs.NAME]`: what tools may run.
+    pub programs: BTreeMap<String, Program>,
+    /// `[brokers.NAME]`: where tools may publish.
+    pub brokers: Vec<Broker>,
+    /// `[http] private`: private addresses that tools may reach.
+    pub http_private: Vec<Network>,
     /// `[settings]`: free values that tools may bind.
     pub values: BTreeMap<String, String>,
     /// Variables of the environment and, below them, of `env_file`. Never shown.

@@ -179,6 +179,7 @@ fn worker_settings(
             public: !settings.list_is_private(),
         },
         databases,
+        effects: Arc::new(parts::effects(settings, files)?),
         catalog,
         default_toolset: settings.default_toolset.clone(),
         log_table,

@@ -1,6 +1,7 @@
 //! What the integration tests share: a real server under real signals, a client that sees every byte,
 //! and a PostgreSQL of their own. Knows nothing of any single test.
 
+pub mod broker;
 pub mod control;
 pub mod database;
 pub mod expect;
@@ -19,3 +20,4 @@ pub mod setup;
 pub mod stream;
 pub mod systemd;
 pub mod wait;
+pub mod web;

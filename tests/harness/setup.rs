@@ -127,13 +127,18 @@ impl Setup {
     }
 
     /// Adds a tool file to the test's own toolset, `own`.
-    pub fn tool(mut self, name: &str, text: &str) -> Setup {
+    pub fn tool(self, name: &str, text: &str) -> Setup {
+        self.tool_file(&format!("{name}.sql"), text)
+    }
+
+    /// The same with the file's whole name.
+    pub fn tool_file(mut self, name: &str, text: &str) -> Setup {
         let own = self.folder.join("own");
         if !own.exists() {
             fs::create_dir(&own).expect("toolset folder");
             self.toolsets.push(own.clone());
         }
-        fs::write(own.join(format!("{name}.sql")), text).expect("tool file");
+        fs::write(own.join(name), text).expect("tool file");
         self
     }
 

@@ -1,7 +1,10 @@
 //! Tool calls in the loop: admission, the hand-over to a database's pool, progress, and the way back. The only room where
 //! clients and databases meet. Knows nothing of bytes on either side.
 
-use crate::catalog::{self, Builtin, Content, Outcome};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::catalog::{self, Builtin, Content, Outcome, Step};
 use crate::client::{Asker, Batch, Stage, Takes, Work};
 use crate::connection::{Input, State};
 use crate::db;
@@ -95,30 +98,42 @@ impl Worker {
         let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
             return;
         };
-        let Some(work) = client.work.take() else {
+        let Some(work) = &mut client.work else {
             return;
         };
-        let Work {
-            stage: Stage::Admission(mut call),
-            started,
-            asker,
-            stream,
-            batch,
-        } = work
+        let deadline = work.started + self.settings.deadlines.request;
+        let mut call = match std::mem::replace(&mut work.stage, Stage::Between) {
+            Stage::Admission(call) => call,
+            other => {
+                work.stage = other;
+                return;
+            }
+        };
+        self.inflight += 1;
+        self.input(key, Input::Run);
+        self.set_deadline(key, Some(deadline + LATE));
+        match &mut call.work {
+            catalog::Work::Effect(acts) => {
+                let acts = std::mem::take(acts);
+                self.act(key, call, acts);
+            }
+            _ => self.query(key, call),
+        }
+    }
+
+    /// Runs the call's next statement.
+    pub fn query(&mut self, key: usize, mut call: Box<Call>) {
+        let Some(started) = self.started(key) else {
+            return;
+        };
+        let (Some(number), catalog::Work::Sql(sql)) =
+            (self.settings.database_of(&call.tool), &mut call.work)
         else {
-            client.work = Some(work);
-            return;
-        };
-        let deadline = started + self.settings.deadlines.request;
-        let Some(number) = self.settings.database_of(&call.tool) else {
             // The start refuses such a catalog, so this is a fault of ours and not of the caller.
             let outcome = Outcome::error("The tool's database is not configured on this server");
-            return self.finish(key, &call, &outcome, asker, batch, &Ending::default());
+            return self.ended(key, &call, &outcome, &Ending::default());
         };
-        let catalog::Work::Sql(sql) = &mut call.work else {
-            return;
-        };
-        let job = sql.job(deadline);
+        let job = sql.job(started + self.settings.deadlines.request);
         let (Some(pool), Some(events)) =
             (self.pools.get_mut(number), self.db_events.get_mut(number))
         else {
@@ -126,21 +141,32 @@ impl Worker {
         };
         let job = pool.submit(self.poll.registry(), self.now, job, events);
         self.jobs.insert((number, job), key);
-        self.inflight += 1;
-        client.work = Some(Work {
-            stage: Stage::Database {
+        self.set_stage(
+            key,
+            Stage::Database {
                 pool: number,
                 job,
                 call,
                 progress: Progress::default(),
             },
-            started,
-            asker,
-            stream,
-            batch,
-        });
-        self.input(key, Input::Run);
-        self.set_deadline(key, Some(deadline + LATE));
+        );
+    }
+
+    /// When the client's request began, while it has one.
+    pub fn started(&mut self, key: usize) -> Option<Instant> {
+        Some(self.client(key)?.work.as_ref()?.started)
+    }
+
+    pub fn set_stage(&mut self, key: usize, stage: Stage) {
+        if let Some(work) = self.client(key).and_then(|client| client.work.as_mut()) {
+            work.stage = stage;
+        }
+    }
+
+    /// What the client waits for, which has come: the next step is up to the caller.
+    pub fn take_stage(&mut self, key: usize) -> Option<Stage> {
+        let work = self.client(key)?.work.as_mut()?;
+        Some(std::mem::replace(&mut work.stage, Stage::Between))
     }
 
     /// Takes what the databases have said. A finished call may start another (a batch), which may fail at once, so until nothing is left.
@@ -186,33 +212,40 @@ impl Worker {
         result: Result<db::Rows, db::DbError>,
     ) {
         self.jobs.remove(&(number, job));
-        self.inflight -= 1;
-        let Some(client) = self.client(key) else {
-            return;
-        };
-        let Some(Work {
-            stage: Stage::Database { call, .. },
-            asker,
-            stream,
-            batch,
-            ..
-        }) = client.work.take()
-        else {
-            return;
-        };
-        let catalog::Work::Sql(sql) = &call.work else {
+        let Some(Stage::Database { mut call, .. }) = self.take_stage(key) else {
             return;
         };
         if result.is_err() {
             self.slot().counters.database_errors.add(1);
         }
         let ending = Ending::of(&result);
-        let outcome = call.tool.finish(sql, result);
-        match stream {
-            Some(stream) => self.end_stream(key, &call, &outcome, asker, stream, &ending),
-            None => self.finish(key, &call, &outcome, asker, batch, &ending),
+        let tool = Arc::clone(&call.tool);
+        let catalog::Work::Sql(sql) = &mut call.work else {
+            return;
+        };
+        match tool.answered(sql, result) {
+            Step::Act(acts) => self.act(key, call, acts),
+            Step::Done(outcome) => self.ended(key, &call, &outcome, &ending),
         }
         self.advance(key);
+    }
+
+    /// The call has its result: its place is free, and the client is answered.
+    pub fn ended(&mut self, key: usize, call: &Call, outcome: &Outcome, ending: &Ending) {
+        let Some(Work {
+            asker,
+            stream,
+            batch,
+            ..
+        }) = self.client(key).and_then(|client| client.work.take())
+        else {
+            return;
+        };
+        self.inflight -= 1;
+        match stream {
+            Some(stream) => self.end_stream(key, call, outcome, asker, stream, ending),
+            None => self.finish(key, call, outcome, asker, batch, ending),
+        }
     }
 
     fn finish(
@@ -359,6 +392,17 @@ impl Worker {
         match work.stage {
             Stage::Admission(call) => Some(call),
             Stage::Probe => None,
+            Stage::Between => {
+                self.inflight -= 1;
+                None
+            }
+            Stage::Effects { ticket, call } => {
+                if self.tickets.remove(&ticket).is_some() {
+                    self.inflight -= 1;
+                }
+                self.blocking.cancel(ticket);
+                Some(call)
+            }
             Stage::Database {
                 pool: number,
                 job,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::time::Instant;
 
+use crate::blocking::Ticket;
 use crate::connection::State;
 use crate::db::JobId;
 use crate::http::{Buffer, EventStream, Head, Reader, accepts};
@@ -67,6 +68,13 @@ pub enum Stage {
         call: Box<mcp::Call>,
         progress: Progress,
     },
+    /// Work of the blocking pool.
+    Effects {
+        ticket: Ticket,
+        call: Box<mcp::Call>,
+    },
+    /// Its next step, which is being decided; it keeps its place meanwhile.
+    Between,
     /// The databases' signs of life.
     Probe,
 }

@@ -15,8 +15,10 @@ use tine_scoreboard::control::{Channel, ToMaster};
 use tine_scoreboard::{Scoreboard, Slot, monotonic_ns};
 
 use crate::admission::{self, Load, Mode};
+use crate::blocking::{Blocking, Ticket};
 use crate::client::{Client, READ_SCRATCH};
 use crate::db;
+use crate::effects;
 use crate::http::Date;
 use crate::listener::Listener;
 use crate::recycle::{Memory, Wish};
@@ -57,6 +59,10 @@ pub(crate) struct Worker {
     pub db_events: Vec<Vec<db::Event>>,
     /// Which client waits for which job.
     pub jobs: HashMap<(usize, db::JobId), usize>,
+    /// Work that blocks.
+    pub blocking: Blocking<Vec<effects::Outcome>>,
+    /// Which client waits for which of it.
+    pub tickets: HashMap<Ticket, usize>,
     /// Clients whose calls wait for a place, oldest first.
     pub waiting: VecDeque<usize>,
     /// Open subscriptions.
@@ -153,7 +159,10 @@ impl Worker {
             match token::kind(key) {
                 Kind::Control => self.read_control(),
                 Kind::Signals => self.read_signals(),
-                Kind::Waker => self.wake_pools(),
+                Kind::Waker => {
+                    self.wake_pools();
+                    self.take_effects();
+                }
                 Kind::Database(pool) => {
                     let registry = self.poll.registry();
                     if let (Some(pool), Some(events)) =
@@ -228,6 +237,7 @@ impl Worker {
         self.watch_databases();
         self.watch_memory();
         self.watch_pools();
+        self.watch_blocking();
         let oldest = self
             .clients
             .iter()

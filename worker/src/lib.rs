@@ -2,8 +2,10 @@
 //! `listener → clients → http (head, body) → requests → mcp (era, method) → catalog (tool) → calls → db → reply`.
 //! One thread, one loop; the master is known only as a control channel and a line of the scoreboard.
 
+mod acting;
 mod admission;
 pub mod auth;
+pub mod blocking;
 mod calls;
 pub mod catalog;
 mod client;
@@ -11,6 +13,7 @@ mod clients;
 mod connection;
 pub mod db;
 mod drain;
+pub mod effects;
 mod event_loop;
 pub mod files;
 mod guard;
@@ -116,6 +119,7 @@ pub fn run(boot: Boot) -> i32 {
     };
     worker.flush_log();
     worker.pools.iter_mut().for_each(db::Pool::close);
+    worker.blocking.close();
     worker.slot().hot.set_phase(tine_scoreboard::Phase::Done);
     code
 }
@@ -174,6 +178,8 @@ fn assemble(boot: Boot) -> Result<Worker, (Error, Channel)> {
                 timers: timers::Timers::default(),
                 pools,
                 jobs: HashMap::new(),
+                blocking: blocking::Blocking::new(Arc::clone(&waker)),
+                tickets: HashMap::new(),
                 waiting: VecDeque::new(),
                 subscriptions: 0,
                 catalog,

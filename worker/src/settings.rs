@@ -26,6 +26,8 @@ pub struct Settings {
     /// Where a toolset has none of its own.
     pub instructions: Option<String>,
     pub databases: Vec<db::Settings>,
+    /// What tools may reach beside them.
+    pub effects: Arc<crate::effects::Settings>,
     pub catalog: Arc<Catalog>,
     /// The toolset at the bare path; `None` is all tools.
     pub default_toolset: Option<String>,

@@ -116,6 +116,7 @@ fn settings() -> Settings {
         },
         instructions: None,
         databases: Vec::new(),
+        effects: Arc::default(),
         catalog: Arc::new(Catalog::load(&[], &LoadContext::default(), &Files::disk()).0),
         default_toolset: None,
         log_calls: Default::default(),

@@ -180,7 +180,7 @@ pub(crate) fn values(
                 caller.user,
                 "this tool needs a token that belongs to a user",
             ),
-            Origin::Setting => argument(parameter, &Given::default(), clock),
+            Origin::Setting | Origin::File => argument(parameter, &Given::default(), clock),
             Origin::TokenName => bound(parameter, caller.token, "this tool needs a token"),
         };
         values.push(value.unwrap_or_else(|complaint| {

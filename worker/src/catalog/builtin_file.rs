@@ -1,39 +1,59 @@
-//! Makes a builtin tool of its `.toml` file.
+//! Makes a tool of its `.toml` file: a builtin one here, the others by `effect_file`.
 
 use super::builtin::{self, Builtin};
 use super::common::{self, Setting, annotations};
+use super::effect::Kind;
+use super::effect_file;
 use super::fault::{Faults, Source};
 use super::render::{self, Entry, Schema};
 use super::schema;
 use super::table::{self, Table};
-use super::tool::{Kind, Tool};
+use super::tool::{Kind as ToolKind, Tool};
 use super::toolset::Era;
 
 /// A `.toml` file.
 pub(crate) fn toml_file(name: &str, source: &Source, setting: &Setting) -> (Option<Tool>, Faults) {
     let mut faults = Faults::new(source.clone());
-    let tool = read_builtin(name, source, setting, &mut faults);
+    let tool = read(name, source, setting, &mut faults);
     (tool.filter(|_| !faults.any_error()), faults)
+}
+
+fn read(name: &str, source: &Source, setting: &Setting, faults: &mut Faults) -> Option<Tool> {
+    let whole = 0..source.text.len();
+    let parsed = table::parse(&source.text, &whole, faults)?;
+    let mut table = Table::new(parsed.get_ref(), "", whole.clone(), 0);
+    // A kind of another type is told where builtin tools read it.
+    let kind = parsed.get_ref().get("kind").map(|value| value.get_ref());
+    let effect = kind.and_then(|kind| Kind::of(kind.as_str()?));
+    if let Some(kind) = effect {
+        table.has("kind");
+        return effect_file::read(name, source, kind, table, setting, faults);
+    }
+    read_builtin(name, source, table, setting, faults)
 }
 
 fn read_builtin(
     name: &str,
     source: &Source,
+    mut table: Table<'_, '_>,
     setting: &Setting,
     faults: &mut Faults,
 ) -> Option<Tool> {
-    let whole = 0..source.text.len();
-    let parsed = table::parse(&source.text, &whole, faults)?;
-    let mut table = Table::new(parsed.get_ref(), "", whole.clone(), 0);
     let common = common::keys(&mut table, name, faults);
     if !table.has("kind") {
         faults.error_with(
             0..0,
             "the file says no kind",
-            "write kind = \"builtin\"; SQL tools are .sql files",
+            "write kind = \"builtin\", \"http\", \"program\" or \"stomp\"; SQL tools are .sql files",
         );
     }
-    table.word("kind", &[("builtin", ())], faults);
+    const KINDS: [(&str, ()); 4] = [
+        ("builtin", ()),
+        ("http", ()),
+        ("program", ()),
+        ("stomp", ()),
+    ];
+    table.word("kind", &KINDS, faults);
     let builtin = table.word("builtin", &builtin::NAMES, faults);
     if !table.has("builtin") {
         let names: Vec<&str> = builtin::NAMES.iter().map(|(name, _)| *name).collect();
@@ -71,6 +91,6 @@ fn read_builtin(
         parameters: Vec::new(),
         examples: Vec::new(),
         source: source.clone(),
-        kind: Kind::Builtin(builtin),
+        kind: ToolKind::Builtin(builtin),
     })
 }

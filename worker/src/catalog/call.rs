@@ -10,7 +10,9 @@ use super::arguments::Given;
 use super::builtin::Builtin;
 use super::cursor::Ownership;
 use super::outcome::Outcome;
+use super::plan::{Progress, Stage};
 use crate::db::{Access, Job, Statement};
+use crate::effects::Act;
 
 /// Why a call can't be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Refusal {
 pub enum Work {
     Sql(Call),
     Builtin(Builtin),
+    /// Of a tool that is an effect and nothing else.
+    Effect(Vec<Act>),
 }
 
 /// A SQL tool's call: the parts of a database job, and what is needed to make a result of its answer.
@@ -46,6 +50,8 @@ pub struct Call {
     pub(crate) cursor_given: bool,
     pub(crate) ownership: Option<Ownership>,
     pub(crate) arguments: Option<Box<RawValue>>,
+    /// Of a tool with effects.
+    pub(crate) progress: Option<Box<Progress>>,
 }
 
 impl Call {
@@ -68,6 +74,13 @@ impl Call {
             notices: self.notices,
             deadline,
         }
+    }
+
+    /// Whether its next statement is a plan.
+    pub fn plans(&self) -> bool {
+        self.progress
+            .as_ref()
+            .is_some_and(|progress| progress.stage == Stage::Plan)
     }
 
     pub(crate) fn given(&self) -> Given<'_> {

@@ -20,6 +20,10 @@ pub(crate) struct Setting {
     pub zone: TimeZone,
     /// The databases that exist; empty: not known here.
     pub databases: Vec<String>,
+    /// The programs that tools may run; `None`: not known here.
+    pub programs: Option<Vec<String>>,
+    /// The brokers that tools may send to; `None`: not known here.
+    pub brokers: Option<Vec<String>>,
 }
 
 /// What every kind of tool has.

@@ -53,6 +53,7 @@ pub(crate) fn placeholders(
     parameters: &[Parameter],
     page: Option<&Page>,
     raw_schema: bool,
+    finishes: bool,
     faults: &mut Faults,
 ) {
     let mut used: Vec<&str> = Vec::new();
@@ -61,7 +62,7 @@ pub(crate) fn placeholders(
             continue;
         };
         used.push(name);
-        if resolve(name, parameters, page, raw_schema).is_some() {
+        if resolve(name, parameters, page, raw_schema, finishes).is_some() {
             continue;
         }
         let message = format!("`:{name}` is no parameter");
@@ -140,16 +141,14 @@ pub(crate) fn guards(
 }
 
 /// A parameter that nothing uses is a filter that silently does nothing.
-pub(crate) fn unused(template: &Template, parameters: &[Parameter], faults: &mut Faults) {
+pub(crate) fn unused(templates: &[&Template], parameters: &[Parameter], faults: &mut Faults) {
     for parameter in parameters {
-        let in_sql = template
-            .pieces
-            .iter()
-            .any(|piece| piece.placeholder.as_deref() == Some(parameter.name.as_str()));
-        let in_guard = template
-            .guards
-            .iter()
-            .any(|guard| guard.names.iter().any(|name| name.value == parameter.name));
+        let mut pieces = templates.iter().flat_map(|template| &template.pieces);
+        let in_sql =
+            pieces.any(|piece| piece.placeholder.as_deref() == Some(parameter.name.as_str()));
+        let mut guards = templates.iter().flat_map(|template| &template.guards);
+        let in_guard =
+            guards.any(|guard| guard.names.iter().any(|name| name.value == parameter.name));
         if !in_sql && !in_guard {
             faults.error_with(
                 parameter.span.clone(),

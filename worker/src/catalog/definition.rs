@@ -16,7 +16,8 @@ use super::table::{self, Table};
 use super::tool::{Kind, Sql, Tool};
 use super::toolset::Era;
 use super::{
-    common, crosscheck, example, failure, fragments, render, result_keys, schema, statement,
+    common, crosscheck, effect, example, failure, fragments, planning, render, result_keys, schema,
+    statement,
 };
 use crate::db::Access;
 
@@ -51,8 +52,17 @@ fn read_sql(
     setting: &Setting,
     faults: &mut Faults,
 ) -> Option<Tool> {
+    let parsed = table::parse(&source.text, toml, faults);
+    let acts = parsed
+        .as_ref()
+        .is_some_and(|parsed| parsed.get_ref().contains_key("effects"));
+    let (first, sql) = match fragments::halves(&source.text, &sql) {
+        Some([plan, finish]) if acts => (Some(plan), finish),
+        _ => (None, sql),
+    };
+    let plan = first.and_then(|range| fragments::parse(&source.text, range, faults));
     let statement = fragments::parse(&source.text, sql, faults);
-    let parsed = table::parse(&source.text, toml, faults)?;
+    let parsed = parsed?;
     let mut table = Table::new(parsed.get_ref(), "", toml.clone(), toml.start);
     let common = common::keys(&mut table, name, faults);
     table.word("kind", &[("sql", ())], faults);
@@ -84,6 +94,20 @@ fn read_sql(
         );
     }
     let page = page_of(&mut table, shape, faults);
+    let effects = effect::read_all(&mut table, setting, faults);
+    if acts && shape != Shape::Document {
+        faults.error_with(
+            table.place_of("shape"),
+            "a tool with effects yields one document",
+            "write shape = \"document\"",
+        );
+    }
+    let error_key = table.string("error_key", faults).map(|at| {
+        if matches!(shape, Shape::Rows | Shape::Content) {
+            faults.error(at.span, "`error_key` is for one row or document");
+        }
+        at.value
+    });
     let (mut parameters, raw_schema) = inputs(&mut table, setting, faults);
     let parameters_end = parameters.len();
     if let Some(page) = &page {
@@ -143,11 +167,32 @@ fn read_sql(
         &parameters,
         page.as_ref(),
         raw_schema.is_some(),
+        acts,
         faults,
     );
     let guards = crosscheck::guards(&template, &parameters, faults);
+    let planning = if acts {
+        planning::make(
+            plan,
+            effects,
+            &source.text,
+            &planning::Around {
+                page: page.as_ref(),
+                parameters: &parameters,
+                raw_schema: raw_schema.is_some(),
+                annotations,
+                finish: template.span.start,
+            },
+            faults,
+        )
+    } else {
+        None
+    };
+    let templates: Vec<_> = std::iter::once(&template)
+        .chain(planning.as_ref().map(|planning| &planning.template))
+        .collect();
     crosscheck::unused(
-        &template,
+        &templates,
         parameters.get(..parameters_end).unwrap_or_default(),
         faults,
     );
@@ -188,7 +233,11 @@ fn read_sql(
             },
             expect_rows: expect_rows.map(|at| at.value),
             custom_plan: custom_plan || !form.null_guards.is_empty(),
-            null_guards: form.null_guards.clone(),
+            null_guards: planning
+                .iter()
+                .flat_map(|planning| planning.null_guards.iter().cloned())
+                .chain(form.null_guards.iter().cloned())
+                .collect(),
             progress,
             max_rows: if shape == Shape::Rows {
                 result.max_rows
@@ -206,6 +255,8 @@ fn read_sql(
             empty: result.empty,
             failure,
             raw_schema: raw_schema.is_some(),
+            error_key,
+            plan: planning.map(Box::new),
             zone: setting.zone.clone(),
             template,
             page,

@@ -19,6 +19,11 @@ impl Sql {
         self.template.span.clone()
     }
 
+    /// Whether the tool has effects: then the statement here is its `finish`.
+    pub fn plans(&self) -> bool {
+        self.plan.is_some()
+    }
+
     /// The different `--?` conditions, as the parameter names of each.
     pub fn conditions(&self) -> Vec<Vec<&str>> {
         self.template
@@ -43,6 +48,27 @@ impl Tool {
         (mask < sql.variants.len()).then(|| self.build(sql, Form::Plain, mask))
     }
 
+    /// The statements of a `plan`, wrapped and bare, under each telling combination of its conditions; empty for a tool without effects.
+    pub fn plan_variants(&self) -> Vec<(&Variant, Variant)> {
+        let Some((sql, planning)) = self.sql().and_then(|sql| Some((sql, sql.plan.as_deref()?)))
+        else {
+            return Vec::new();
+        };
+        masks::reachable(&planning.guards, &self.parameters)
+            .into_iter()
+            .map(|mask| {
+                let bare = self.build_plan(sql, planning, Form::Plain, mask);
+                (self.plan_variant(sql, planning, mask), bare)
+            })
+            .collect()
+    }
+
+    /// The bytes of the file that hold its `plan`.
+    pub fn plan_span(&self) -> Option<Range<usize>> {
+        let planning = self.sql()?.plan.as_ref()?;
+        Some(planning.template.span.clone())
+    }
+
     /// What each `$n` of a variant stands for, in the author's words: `status`, `cursor.id`.
     pub fn placeholder_names(&self, variant: &Variant) -> Vec<String> {
         let keys = self
@@ -56,6 +82,8 @@ impl Tool {
             }
             Slot::Key(index) => keys.get(*index).map(|key| format!("cursor.{}", key.column)),
             Slot::Arguments => Some("arguments".to_owned()),
+            Slot::Plan => Some("plan".to_owned()),
+            Slot::Outcome => Some("outcome".to_owned()),
         };
         variant
             .slots

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fault::Faults;
 use super::table::Table;
@@ -14,6 +14,8 @@ pub struct Example {
     pub arguments: Value,
     /// Whose token calls.
     pub user: Option<String>,
+    /// What came of each effect, for a check, which performs none; what is not here went well.
+    pub outcome: Vec<Map<String, Value>>,
     pub expect: Expect,
     pub span: Range<usize>,
 }
@@ -54,13 +56,34 @@ fn read_one(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<Example> {
     let expect = table
         .table("expect", faults)
         .map_or_else(Expect::default, |table| expect(table, faults));
+    let outcome = outcomes(&mut table, faults);
     table.finish(faults);
     Some(Example {
         arguments,
         user,
+        outcome,
         expect,
         span,
     })
+}
+
+fn outcomes(table: &mut Table<'_, '_>, faults: &mut Faults) -> Vec<Map<String, Value>> {
+    let Some(list) = table.json("outcome", faults) else {
+        return Vec::new();
+    };
+    let object = |value: &Value| value.as_object().cloned();
+    let read = list
+        .value
+        .as_array()
+        .map(|items| items.iter().map(object).collect());
+    let Some(Some(outcomes)) = read else {
+        faults.error(
+            list.span,
+            "`outcome` must be a list of tables, one for each effect",
+        );
+        return Vec::new();
+    };
+    outcomes
 }
 
 fn expect(mut table: Table<'_, '_>, faults: &mut Faults) -> Expect {

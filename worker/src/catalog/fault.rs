@@ -136,6 +136,10 @@ impl Faults {
             .push(Fault::error(&self.source, span, message).help(help));
     }
 
+    pub fn warning(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.list.push(Fault::warning(&self.source, span, message));
+    }
+
     pub fn any_error(&self) -> bool {
         self.list.iter().any(|f| f.severity == Severity::Error)
     }

@@ -38,6 +38,20 @@ pub(crate) struct Template {
     pub guards: Vec<Guard>,
 }
 
+/// The two statements in `range` of the file; `None`: there is only one, or it is no SQL at all.
+pub(crate) fn halves(text: &str, range: &Range<usize>) -> Option<[Range<usize>; 2]> {
+    let tokens = lexer::tokens(text.get(range.clone())?).ok()?;
+    let end = tokens
+        .iter()
+        .position(|token| token.kind == Kind::Semicolon)?;
+    let (_, after) = tokens.split_at(end + 1);
+    let cut = range.start + tokens.get(end)?.span.end;
+    after
+        .iter()
+        .any(|token| !matches!(token.kind, Kind::Comment | Kind::Fragment | Kind::Semicolon))
+        .then_some([range.start..cut, cut..range.end])
+}
+
 /// Reads the statement in `range` of the file. `None`: nothing usable is there, and a fault says why. The tokens are
 /// those of the statement, with file offsets.
 pub(crate) fn parse(

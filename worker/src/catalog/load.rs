@@ -31,6 +31,10 @@ pub struct LoadContext {
     pub max_timeout: Duration,
     /// Tools in one answer to `tools/list`.
     pub page_size: usize,
+    /// The programs that tools may run; `None`: not known, so any name goes.
+    pub programs: Option<Vec<String>>,
+    /// The brokers that tools may send to; `None`: not known, so any name goes.
+    pub brokers: Option<Vec<String>>,
     /// The operator's values for `from = "setting.NAME"`; they win over a toolset's own.
     pub settings: BTreeMap<String, String>,
     /// For `${NAME}` in a toolset's own values.
@@ -44,6 +48,8 @@ impl Default for LoadContext {
             timeout: Duration::from_secs(8),
             max_timeout: Duration::from_secs(8),
             page_size: 1_000,
+            programs: None,
+            brokers: None,
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),
         }
@@ -227,6 +233,8 @@ fn read_folder(
         max_timeout: context.max_timeout,
         zone: file.zone.unwrap_or(TimeZone::UTC),
         databases: context.databases.clone(),
+        programs: context.programs.clone(),
+        brokers: context.brokers.clone(),
     };
     let mut tools = Vec::new();
     for entry in entries.iter().filter(|entry| is_tool_file(entry)) {

@@ -9,6 +9,7 @@ use super::cursor;
 use super::json::compact;
 use super::page::Page;
 use super::parameter::Origin;
+use super::plan;
 use super::sqlstate::{self, Circumstances};
 use super::statement::Form;
 use super::template::{Template, shown};
@@ -120,7 +121,11 @@ fn single(tool: &Tool, sql: &Sql, call: &Call, rows: Rows) -> Result<Outcome, St
         Cow::Borrowed(_) => rows.json,
     };
     if sql.shape != Shape::Content {
-        return Ok(Outcome::json(bytes));
+        let key = sql.error_key.as_deref();
+        return Ok(Outcome {
+            is_error: key.is_some_and(|key| plan::has(&bytes, key)),
+            ..Outcome::json(bytes)
+        });
     }
     if bytes.first() != Some(&b'[') {
         return Err("The tool's statement yields no list of content blocks: its operator has to correct it.".to_owned());

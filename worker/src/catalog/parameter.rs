@@ -25,6 +25,8 @@ pub enum Origin {
     ServerHost,
     /// A setting of the toolset.
     Setting,
+    /// A file of the toolset, as JSON.
+    File,
     /// When the call began.
     Now,
 }
@@ -46,6 +48,7 @@ impl Origin {
         match self {
             Origin::Argument | Origin::Limit | Origin::Cursor => "",
             Origin::Setting => "setting",
+            Origin::File => "file",
             other => ORIGINS
                 .iter()
                 .find(|(_, origin)| *origin == other)

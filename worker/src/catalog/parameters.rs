@@ -107,7 +107,7 @@ fn read_one(
         }
         parameter.absence = match setting {
             Some(value) => Absence::Fixed(value),
-            None if optional => Absence::Null,
+            None if optional || origin == Origin::File => Absence::Null,
             None => Absence::Refused,
         };
         table.finish(faults);
@@ -172,12 +172,25 @@ fn origin_of(
         }
         return (Origin::Setting, value);
     }
+    if let Some(name) = from.value.strip_prefix("file.") {
+        let Some(content) = defaults.files.get(name) else {
+            let message = format!("the toolset has no file `{name}`");
+            let near = nearest(name, defaults.files.keys().map(String::as_str));
+            let help = near.map_or_else(
+                || format!("add [files.{name}] to _toolset.toml"),
+                |near| format!("did you mean `{near}`?"),
+            );
+            faults.error_with(from.span, message, help);
+            return (Origin::File, None);
+        };
+        return (Origin::File, content.clone());
+    }
     if let Some((_, origin)) = ORIGINS.iter().find(|(word, _)| *word == from.value) {
         return (*origin, None);
     }
     let names: Vec<&str> = ORIGINS.iter().map(|(name, _)| *name).collect();
     let message = format!(
-        "`from` must be one of {} and setting.NAME, not `{}`",
+        "`from` must be one of {}, setting.NAME and file.NAME, not `{}`",
         names.join(", "),
         from.value
     );
@@ -191,10 +204,10 @@ fn kind_of(
     table: &mut Table<'_, '_>,
     faults: &mut Faults,
 ) -> (Type, bool) {
-    let fallback = if origin == Origin::Now {
-        Type::Timestamptz
-    } else {
-        Type::Text
+    let fallback = match origin {
+        Origin::Now => Type::Timestamptz,
+        Origin::File => Type::Json,
+        _ => Type::Text,
     };
     if !table.has("type") && origin == Origin::Argument {
         faults.error_with(
@@ -225,6 +238,7 @@ fn kind_of(
     };
     let fits = match origin {
         Origin::Now => kind.is_time(),
+        Origin::File => kind.is_json(),
         Origin::TokenUser | Origin::TokenName | Origin::ServerHost | Origin::Setting => {
             *kind == Type::Text
         }

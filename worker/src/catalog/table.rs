@@ -254,6 +254,12 @@ impl<'t, 'i> Table<'t, 'i> {
         })
     }
 
+    /// Any TOML value as it stands.
+    pub fn raw(&mut self, key: &'static str) -> Option<At<&'t DeValue<'i>>> {
+        let (value, span) = self.value(key)?;
+        Some(At { value, span })
+    }
+
     pub fn table(&mut self, key: &'static str, faults: &mut Faults) -> Option<Table<'t, 'i>> {
         let (value, span) = self.value(key)?;
         if let DeValue::Table(entries) = value {
@@ -373,7 +379,11 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn to_json(value: &DeValue<'_>, span: &Range<usize>, faults: &mut Faults) -> Option<Value> {
+pub(crate) fn to_json(
+    value: &DeValue<'_>,
+    span: &Range<usize>,
+    faults: &mut Faults,
+) -> Option<Value> {
     Some(match value {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(value) => Value::Bool(*value),

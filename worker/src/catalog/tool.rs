@@ -1,5 +1,5 @@
-//! One tool, checked and immutable, and the two steps of a call: `bind` makes a database job of the arguments,
-//! `finish` makes a result of the answer. Runs nothing itself.
+//! One tool, checked and immutable, and the first step of a call: `bind` makes a database job of the arguments. What
+//! follows is in `steps`. Runs nothing itself.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +14,7 @@ use super::arguments::{self, Caller, Complaints, Given, Malformed};
 use super::builtin::Builtin;
 use super::call::{Call, Refusal, Work};
 use super::cursor::{self, Owner, Ownership, Rejected};
+use super::effect::Effect;
 use super::example::Example;
 use super::failure::Failure;
 use super::fault::Source;
@@ -22,12 +23,13 @@ use super::kind::{JSONB, UNSPECIFIED};
 use super::outcome::{self, Outcome, Shape};
 use super::page::Page;
 use super::parameter::{Origin, Parameter};
+use super::plan::{self, Planning, Progress, Stage};
 use super::statement::Form;
 use super::template::Template;
 use super::toolset::Era;
 use super::values;
 use super::wrap::{self, Plan, Render, Slot, Variant};
-use crate::db::{Access, DbError, Rows};
+use crate::db::Access;
 
 /// The hints of MCP's tool annotations. All four are always published: a client's default for a missing one differs
 /// from ours.
@@ -74,6 +76,15 @@ impl fmt::Debug for Tool {
 pub enum Kind {
     Sql(Box<Sql>),
     Builtin(Builtin),
+    /// One effect.
+    Effect(Box<Acting>),
+}
+
+/// What makes a tool one that is an effect and nothing else.
+pub struct Acting {
+    pub(crate) effect: Effect,
+    pub(crate) failure: Failure,
+    pub(crate) zone: TimeZone,
 }
 
 /// What makes a tool a SQL tool.
@@ -102,6 +113,10 @@ pub struct Sql {
     /// The author's own input schema; then all arguments are bound as one.
     pub(crate) raw_schema: bool,
     pub(crate) zone: TimeZone,
+    /// A result with a value under this key is an error.
+    pub(crate) error_key: Option<String>,
+    /// What goes before, in a tool with effects: then the rest here is about `finish`.
+    pub(crate) plan: Option<Box<Planning>>,
     /// By the mask of guards that hold; made on first use.
     pub(crate) variants: Box<[OnceLock<Variant>]>,
 }
@@ -118,7 +133,7 @@ impl Tool {
     pub fn sql(&self) -> Option<&Sql> {
         match &self.kind {
             Kind::Sql(sql) => Some(sql),
-            Kind::Builtin(_) => None,
+            Kind::Builtin(_) | Kind::Effect(_) => None,
         }
     }
 
@@ -132,18 +147,38 @@ impl Tool {
             Kind::Builtin(builtin) => Ok(Work::Builtin(*builtin)),
             Kind::Sql(sql) => {
                 let call = self.bind_sql(sql, arguments, &given, caller);
-                let refuse = |text: String| Refusal {
-                    malformed: false,
-                    outcome: self.failure(&text),
+                call.map(Work::Sql).map_err(|text| self.refuse(&text))
+            }
+            Kind::Effect(acting) => {
+                let mut complaints = Complaints::default();
+                let texts = arguments::values(
+                    &self.parameters,
+                    &given,
+                    caller,
+                    &acting.zone,
+                    &mut complaints,
+                );
+                let act = match complaints.text() {
+                    Some(text) => Err(text),
+                    None => acting.effect.act(&plan::values(&self.parameters, texts)),
                 };
-                call.map(Work::Sql).map_err(refuse)
+                act.map(|act| Work::Effect(vec![act]))
+                    .map_err(|text| self.refuse(&text))
             }
         }
     }
 
-    fn failure(&self, text: &str) -> Outcome {
+    fn refuse(&self, text: &str) -> Refusal {
+        Refusal {
+            malformed: false,
+            outcome: self.failure(text),
+        }
+    }
+
+    pub(super) fn failure(&self, text: &str) -> Outcome {
         match &self.kind {
             Kind::Sql(sql) => sql.failure.tell(text),
+            Kind::Effect(acting) => acting.failure.tell(text),
             Kind::Builtin(_) => Outcome::error(text),
         }
     }
@@ -169,16 +204,19 @@ impl Tool {
             return Err(text);
         }
 
-        let mut present = 0u64;
-        for (index, value) in values.iter().enumerate() {
-            present |= u64::from(value.is_some()) << index;
-        }
-        let mut mask = 0;
-        for (index, needed) in sql.guards.iter().enumerate() {
-            mask |= usize::from(present & needed == *needed) << index;
-        }
-        let variant = self.variant_of(sql, mask);
-        let mut max_rows = sql.max_rows;
+        let progress = sql.plan.as_ref().map(|_| {
+            Box::new(Progress {
+                values: values.clone(),
+                arguments: all.clone(),
+                plan: String::new(),
+                stage: Stage::Plan,
+            })
+        });
+        let variant = match &sql.plan {
+            Some(planning) => self.plan_variant(sql, planning, mask(&planning.guards, &values)),
+            None => self.variant_of(sql, mask(&sql.guards, &values)),
+        };
+        let mut max_rows = if progress.is_some() { 1 } else { sql.max_rows };
         let mut parameters = Vec::with_capacity(variant.slots.len());
         for slot in &variant.slots {
             parameters.push(match slot {
@@ -194,18 +232,23 @@ impl Tool {
                 }
                 Slot::Key(index) => keys.get_mut(*index).map(std::mem::take),
                 Slot::Arguments => all.clone(),
+                Slot::Plan | Slot::Outcome => None,
             });
         }
         let keep = outcome::needs_arguments(sql.shape, sql.page.as_ref(), sql.not_found.as_ref());
         Ok(Call {
             statement: Arc::clone(&variant.statement),
             parameters,
-            access: sql.access,
+            // A plan looks; what is to be written is written by `finish`.
+            access: match &progress {
+                Some(_) => Access::ReadOnly,
+                None => sql.access,
+            },
             timeout: self.timeout,
             custom_plan: sql.custom_plan,
             max_rows,
             max_bytes: sql.max_bytes,
-            expect_rows: sql.expect_rows,
+            expect_rows: sql.expect_rows.filter(|_| progress.is_none()),
             notices: sql.progress,
             ignored: if sql.raw_schema {
                 Vec::new()
@@ -215,6 +258,7 @@ impl Tool {
             database: self.database.clone(),
             cursor_given: !keys.is_empty(),
             ownership,
+            progress,
             arguments: if keep {
                 arguments.map(ToOwned::to_owned)
             } else {
@@ -274,17 +318,6 @@ impl Tool {
         })
     }
 
-    /// The result of a call that [`Tool::bind`] made.
-    pub fn finish(&self, call: &Call, answer: Result<Rows, DbError>) -> Outcome {
-        match &self.kind {
-            Kind::Sql(sql) => {
-                let outcome = outcome::finish(self, sql, call, answer);
-                outcome.unwrap_or_else(|text| sql.failure.tell(&text))
-            }
-            Kind::Builtin(_) => Outcome::error("This tool has no statement."),
-        }
-    }
-
     pub(crate) fn variant_of<'t>(&'t self, sql: &'t Sql, mask: usize) -> &'t Variant {
         // One slot for every mask: see `definition`.
         match sql.variants.get(mask) {
@@ -305,10 +338,31 @@ impl Tool {
                 Shape::Document | Shape::Content => Render::Value,
             },
             keys: &keys,
-            resolve: &|name| resolve(name, &self.parameters, sql.page.as_ref(), sql.raw_schema),
+            resolve: &|name| {
+                resolve(
+                    name,
+                    &self.parameters,
+                    sql.page.as_ref(),
+                    sql.raw_schema,
+                    sql.plan.is_some(),
+                )
+            },
         };
         wrap::build(&plan, mask)
     }
+}
+
+/// Which guards hold, as bits.
+pub(super) fn mask(guards: &[u64], values: &[Option<String>]) -> usize {
+    let mut present = 0u64;
+    for (index, value) in values.iter().enumerate() {
+        present |= u64::from(value.is_some()) << index;
+    }
+    let mut mask = 0;
+    for (index, needed) in guards.iter().enumerate() {
+        mask |= usize::from(present & needed == *needed) << index;
+    }
+    mask
 }
 
 /// The text of `:arguments`.
@@ -322,14 +376,21 @@ fn all_arguments(arguments: Option<&RawValue>, complaints: &mut Complaints) -> S
     raw.to_owned()
 }
 
-/// What a placeholder is bound to, and as what type.
+/// What a placeholder is bound to, and as what type. `finishes`: it stands in a `finish`.
 pub(crate) fn resolve(
     name: &str,
     parameters: &[Parameter],
     page: Option<&Page>,
     raw_schema: bool,
+    finishes: bool,
 ) -> Option<(Slot, u32)> {
     const INT8: u32 = 20;
+    const JSON: u32 = 114;
+    match name {
+        "plan" if finishes => return Some((Slot::Plan, JSON)),
+        "outcome" if finishes => return Some((Slot::Outcome, JSON)),
+        _ => {}
+    }
     if raw_schema && name == "arguments" {
         return Some((Slot::Arguments, JSONB));
     }

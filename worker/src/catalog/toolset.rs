@@ -31,6 +31,8 @@ pub(crate) struct Defaults {
     pub failure: Failure,
     /// The folder's `[settings]`.
     pub settings: BTreeMap<String, String>,
+    /// The content of the folder's `[files]`, as JSON; `None`: there is none.
+    pub files: BTreeMap<String, Option<String>>,
     pub max_bytes: usize,
     pub max_rows: u32,
 }
@@ -42,6 +44,7 @@ impl Default for Defaults {
             zero_absent: false,
             failure: Failure::default(),
             settings: BTreeMap::new(),
+            files: BTreeMap::new(),
             max_bytes: 1 << 20,
             max_rows: 1_000,
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::bound_file;
 use super::common::check_database;
 use super::failure;
 use super::fault::Faults;
@@ -72,6 +73,9 @@ pub(crate) fn read(
     common(&mut file.defaults, &mut table, faults);
     if let Some(table) = table.table("settings", faults) {
         file.defaults.settings = settings(table, environment, faults);
+    }
+    if let Some(table) = table.table("files", faults) {
+        file.defaults.files = bound_file::read_all(&table, files, faults);
     }
     if let Some(toolsets) = table.table("toolsets", faults) {
         for (name, table) in toolsets.named_tables(faults) {

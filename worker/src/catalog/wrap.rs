@@ -38,6 +38,10 @@ pub(crate) enum Slot {
     Key(usize),
     /// All arguments as one JSON object.
     Arguments,
+    /// What the plan yielded.
+    Plan,
+    /// What came of the effects.
+    Outcome,
 }
 
 /// One statement of a tool: the author's, with some of its marked lines.

@@ -15,7 +15,7 @@ fn a_faulty_file_costs_only_its_own_tool_and_all_faults_are_told() {
         ),
         ("none.sql", "SELECT 1"),
         ("open.sql", "/*+++ description = \"x\""),
-        ("kind.toml", "kind = \"http\"\ndescription = \"x\""),
+        ("kind.toml", "kind = \"htpp\"\ndescription = \"x\""),
         ("README.md", "not a tool"),
     ];
     let (catalog, faults) = Folder::new("loading-faults", &files).load();
@@ -50,7 +50,7 @@ fn a_faulty_file_costs_only_its_own_tool_and_all_faults_are_told() {
         "bad.sql:4:9 the statement never uses the parameter `a`",
         "none.sql:1:1 the file has no front matter",
         "open.sql:1:1 the front matter never ends",
-        "kind.toml:1:8 `kind` must be one of builtin, not `http`",
+        "kind.toml:1:8 `kind` must be one of builtin, http, program, stomp, not `htpp`",
     ] {
         assert!(
             told.iter().any(|fault| fault.starts_with(expected)),

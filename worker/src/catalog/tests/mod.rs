@@ -1,6 +1,7 @@
 //! Tests of the catalog as a whole: from files to bytes, statements and results.
 
 mod arguments;
+mod effects;
 mod golden;
 mod loading;
 mod results;
@@ -90,7 +91,7 @@ pub fn raw(arguments: &Value) -> Box<RawValue> {
 pub fn bind(tool: &Tool, arguments: &Value) -> Result<Call, String> {
     match tool.bind(Some(&raw(arguments)), &caller()) {
         Ok(Work::Sql(call)) => Ok(call),
-        Ok(Work::Builtin(builtin)) => panic!("builtin {builtin:?}"),
+        Ok(other) => panic!("no statement: {other:?}"),
         Err(refusal) => Err(text(&refusal.outcome)),
     }
 }
