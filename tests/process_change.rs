@@ -83,7 +83,8 @@ fn a_wrong_tool_is_refused_with_its_place_and_even_a_new_worker_serves_what_was_
             "`:nobody`",
         ],
     );
-    assert!(server.log().contains("say.sql:4"), "{}", server.log());
+    // Whoever ordered hears of it before the log does.
+    wait::until("the log says so", || server.log().contains("say.sql:4"));
     for pid in server.worker_pids() {
         kill_pid(pid, Signal::SIGKILL);
     }

@@ -1,6 +1,7 @@
 //! The swf toolset over HTTP against generated data. What a tool must answer is computed here from the tables by plain
 //! SQL and Rust, never by the tool's own statement. Each file tests the tools of one subject.
 
+mod acting;
 mod activity;
 mod agents;
 mod check;
@@ -97,6 +98,7 @@ impl Bench {
             )
             .database("swf", &cluster.url("swf", role))
             .database("panda", &cluster.url("panda", role))
+            .table("[programs.kill]\npath = \"/bin/kill\"\n[brokers.activemq]\nurl = \"stomp://127.0.0.1:1\"")
             .toolset(FOLDER)
             .start();
         Bench {
@@ -245,6 +247,32 @@ fn check_url(answer: &Value, title: &str, url: &str) {
     assert_eq!(keys(&answer["monitor_urls"][0]), ["title", "url"]);
 }
 
+const WRITES: [&str; 8] = [
+    "swf_record_ai_memory",
+    "swf_end_execution",
+    "swf_kill_agent",
+    "swf_send_message",
+    "swf_start_user_testbed",
+    "swf_start_workflow",
+    "swf_stop_user_testbed",
+    "swf_stop_workflow",
+];
+const DESTROYS: [&str; 4] = [
+    "swf_end_execution",
+    "swf_kill_agent",
+    "swf_stop_user_testbed",
+    "swf_stop_workflow",
+];
+const ACTS: [&str; 7] = [
+    "panda_harvester_workers",
+    "swf_kill_agent",
+    "swf_send_message",
+    "swf_start_user_testbed",
+    "swf_start_workflow",
+    "swf_stop_user_testbed",
+    "swf_stop_workflow",
+];
+
 #[test]
 fn the_list_has_the_tools_and_each_speaks_for_itself() {
     let bench = Bench::start();
@@ -265,14 +293,26 @@ fn the_list_has_the_tools_and_each_speaks_for_itself() {
             let annotations = &tool["annotations"];
             assert_eq!(
                 annotations["readOnlyHint"],
-                json!(name != "swf_record_ai_memory"),
+                json!(!WRITES.contains(&name)),
                 "{name}"
             );
-            assert_eq!(annotations["destructiveHint"], json!(false), "{name}");
-            assert_eq!(annotations["openWorldHint"], json!(false), "{name}");
+            assert_eq!(
+                annotations["destructiveHint"],
+                json!(DESTROYS.contains(&name)),
+                "{name}"
+            );
+            assert_eq!(
+                annotations["openWorldHint"],
+                json!(ACTS.contains(&name)),
+                "{name}"
+            );
             let properties = tool["inputSchema"]["properties"].as_object();
             for (parameter, schema) in properties.into_iter().flatten() {
-                assert_ne!(parameter, "monitor_url", "{name} shows a server's setting");
+                let own = ["monitor_url", "zone", "testbed", "host", "token_user"];
+                assert!(
+                    !own.contains(&parameter.as_str()),
+                    "{name} shows what the server knows: {parameter}"
+                );
                 assert!(schema["description"].is_string(), "{name}.{parameter}");
             }
         }

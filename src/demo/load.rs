@@ -124,7 +124,9 @@ impl Database {
     fn grants(self) -> &'static str {
         match self {
             Database::Swf => {
-                "GRANT SELECT ON ALL TABLES IN SCHEMA public TO bot; GRANT INSERT ON swf_ai_memory TO bot"
+                "GRANT SELECT ON ALL TABLES IN SCHEMA public TO bot; GRANT INSERT ON swf_ai_memory TO bot; \
+                 GRANT UPDATE (status, operational_state) ON swf_systemagent TO bot; \
+                 GRANT UPDATE (status, end_time) ON swf_workflow_executions TO bot"
             }
             Database::Panda => {
                 "GRANT USAGE ON SCHEMA doma_panda TO bot; GRANT SELECT ON ALL TABLES IN SCHEMA doma_panda TO bot"

@@ -201,7 +201,14 @@ fn configuration(tools: &Path, cluster: &Cluster) -> String {
          url = {}\n\
          \n\
          [databases.{PANDA}]\n\
-         url = {}\n",
+         url = {}\n\
+         \n\
+         [programs.kill]\n\
+         path = \"/bin/kill\"\n\
+         \n\
+         [brokers.activemq]\n\
+         url = \"stomp://${{ACTIVEMQ_HOST:-localhost}}:${{ACTIVEMQ_PORT:-61612}}\"\n\
+         login = \"${{ACTIVEMQ_USER:-admin}}\"\n",
         text(&tools.to_string_lossy()),
         text(&cluster.url(SWF, LOGIN)),
         text(&cluster.url(PANDA, LOGIN)),

@@ -39,7 +39,7 @@ fn a_temporary_demo_has_data_and_a_narrow_login_and_leaves_nothing() {
     )
     .unwrap();
     for refused in [
-        "UPDATE swf_systemagent SET status = 'EXITED'",
+        "UPDATE swf_systemagent SET description = ''",
         "DELETE FROM swf_ai_memory",
         "INSERT INTO swf_namespace SELECT * FROM swf_namespace",
         "CREATE TABLE mine (a int)",
