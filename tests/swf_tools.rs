@@ -16,6 +16,7 @@ mod panda;
 mod pcs;
 mod queues;
 mod runs;
+mod study;
 mod table;
 mod tasks;
 mod testbed;

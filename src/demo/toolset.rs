@@ -19,6 +19,7 @@ pub const FILES: &[(&str, &str)] = files![
     "panda_list_queues.sql",
     "panda_list_tasks.sql",
     "panda_resource_usage.sql",
+    "panda_study_job.sql",
     "pcs_get_tag.sql",
     "pcs_list_tags.sql",
     "pcs_search_tags.sql",

@@ -76,7 +76,7 @@ pub fn faulty(condition: &str) -> String {
 }
 
 /// A job with its errors read off its codes.
-fn errors(job: &Value) -> Vec<Value> {
+pub fn errors(job: &Value) -> Vec<Value> {
     let mut errors: Vec<Value> = COMPONENTS
         .iter()
         .filter(|(_, column)| job[format!("{column}errorcode")] != 0)
