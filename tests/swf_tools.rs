@@ -264,8 +264,9 @@ const DESTROYS: [&str; 4] = [
     "swf_stop_user_testbed",
     "swf_stop_workflow",
 ];
-const ACTS: [&str; 7] = [
+const ACTS: [&str; 8] = [
     "panda_harvester_workers",
+    "panda_study_job",
     "swf_kill_agent",
     "swf_send_message",
     "swf_start_user_testbed",

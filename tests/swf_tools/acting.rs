@@ -3,7 +3,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 use tine::demo::{self, Demo, Options};
@@ -17,6 +17,9 @@ use crate::harness::web;
 
 const TESTBED: &str = "[testbed]\nnamespace = \"bench-é\"\n[workflow]\nname = \"fast\"\nconfig = \"fast.toml\"\nrealtime = false\n\
                        [parameters]\nzeta = 1\nstf_interval = 1.0\nalpha = \"x\"\n";
+
+/// Of two who listen to a queue each message reaches one, so whoever listens to this one has it alone.
+static CONTROL: Mutex<()> = Mutex::new(());
 
 /// Data of their own, because these tools write.
 fn data() -> &'static Demo {
@@ -85,6 +88,7 @@ fn error(bench: &Bench, tool: &str, arguments: Value) -> Value {
 #[test]
 fn workflows_are_started_by_a_message() {
     let bench = bench(Some(TESTBED), "");
+    let _turn = CONTROL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut listener = Listener::to("/queue/workflow_control");
     let answer = bench.call(
         "swf_start_workflow",
@@ -150,6 +154,7 @@ fn workflows_are_started_by_a_message() {
 #[test]
 fn without_a_configured_testbed_defaults_hold() {
     let bench = bench(None, "");
+    let _turn = CONTROL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut listener = Listener::to("/queue/workflow_control");
     bench.call(
         "swf_start_workflow",

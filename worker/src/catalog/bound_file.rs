@@ -17,12 +17,13 @@ use crate::files::Files;
 /// The content of each, as JSON; `None`: there is no such file, or it can't be used, which is told as a warning.
 pub(crate) fn read_all(
     table: &Table<'_, '_>,
+    environment: &BTreeMap<String, String>,
     files: &Files,
     faults: &mut Faults,
 ) -> BTreeMap<String, Option<String>> {
     let mut found = BTreeMap::new();
     for (name, mut table) in table.named_tables(faults) {
-        let path = path(&name, &mut table, faults);
+        let path = path(&name, &mut table, environment, faults);
         table.finish(faults);
         let content = path.and_then(|path| match files.exists(&path) {
             Ok(false) => None,
@@ -39,10 +40,15 @@ pub(crate) fn read_all(
 }
 
 /// `path` in `folder`, which is the toolset's own if there is none.
-fn path(name: &At<String>, table: &mut Table<'_, '_>, faults: &mut Faults) -> Option<PathBuf> {
+fn path(
+    name: &At<String>,
+    table: &mut Table<'_, '_>,
+    environment: &BTreeMap<String, String>,
+    faults: &mut Faults,
+) -> Option<PathBuf> {
     let mut text = |key| {
         let text = table.string(key, faults)?;
-        let read = expand(&text.value, |variable| std::env::var(variable).ok());
+        let read = expand(&text.value, |variable| environment.get(variable).cloned());
         read.map_err(|complaint| faults.error(text.span, complaint))
             .ok()
     };
@@ -107,7 +113,7 @@ mod tests {
         let whole = 0..text.len();
         let parsed = table::parse(&text, &whole, &mut faults).unwrap();
         let table = Table::new(parsed.get_ref(), "files", whole, 0);
-        let found = read_all(&table, &Files::disk(), &mut faults);
+        let found = read_all(&table, &BTreeMap::new(), &Files::disk(), &mut faults);
         fs::remove_dir_all(&folder).unwrap();
         let get = |name: &str| found[name].as_deref();
         assert_eq!(get("a"), Some(r#"{"w":{"name":"é","n":2,"f":2.0}}"#));

@@ -75,7 +75,7 @@ pub(crate) fn read(
         file.defaults.settings = settings(table, environment, faults);
     }
     if let Some(table) = table.table("files", faults) {
-        file.defaults.files = bound_file::read_all(&table, files, faults);
+        file.defaults.files = bound_file::read_all(&table, environment, files, faults);
     }
     if let Some(toolsets) = table.table("toolsets", faults) {
         for (name, table) in toolsets.named_tables(faults) {
