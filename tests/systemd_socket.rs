@@ -90,7 +90,7 @@ fn clients_lose_nothing_across_restarts_reloads_and_upgrades() {
     let hammer = Hammer::default();
     machine.inside(|| {
         thread::scope(|scope| {
-            for number in 0..6 {
+            for number in 0..9 {
                 let (hammer, address) = (&hammer, instance.address());
                 scope.spawn(move || hammer.client(address, number));
             }
