@@ -77,10 +77,11 @@ fn workers_hold_the_listener_and_nothing_else_of_their_siblings() {
     }
 }
 
-/// The scoreboard; the test's own pipe; one epoll instance in two handles; the listener, the control socket, and the pair that signals
+/// The scoreboard; the test's own pipe; the waker; one epoll instance in two handles; the listener, the control socket, and the pair that signals
 /// come through, one end of it once for each of two signals.
-const WORKER_HOLDS: [&str; 9] = [
+const WORKER_HOLDS: [&str; 10] = [
     "/memfd:tine-scoreboard (deleted)",
+    "anon_inode:[eventfd]",
     "anon_inode:[eventpoll]",
     "anon_inode:[eventpoll]",
     "pipe",

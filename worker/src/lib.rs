@@ -43,7 +43,7 @@ mod token;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -230,6 +230,9 @@ fn sources(listener: OwnedFd, control: &Channel) -> Result<Sources, Error> {
     };
     watch(signals.stream.as_raw_fd(), token::SIGNALS).map_err(failed("watch signals"))?;
     watch(control.as_raw_fd(), token::CONTROL).map_err(failed("watch the master"))?;
+    // One that has no descriptor left for a client would be ready and serve nobody.
+    let spare = control.as_fd().try_clone_to_owned();
+    drop(spare.map_err(failed("have a descriptor for a client"))?);
     Ok(Sources {
         poll,
         waker: Arc::new(waker),
