@@ -16,7 +16,7 @@ class Database:
     def __init__(self, folder, schema):
         self.folder = os.path.join(folder, "pg")
         self.port = processes.free_port()
-        self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.programs = self.installed()
         os.makedirs(self.folder)
         if os.geteuid() == 0:
             # The server refuses to run as root.
@@ -33,6 +33,15 @@ class Database:
         self.psql("postgres", "CREATE DATABASE bench OWNER bot")
         self.psql("bench", schema)
         self.psql("bench", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO bot")
+
+    @staticmethod
+    def installed():
+        return sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+
+    @property
+    def socket(self):
+        """The folder of the Unix socket."""
+        return self.folder
 
     def start(self):
         """Returns when it answers."""
@@ -68,7 +77,7 @@ class Database:
         return done
 
     def psql(self, database, sql, check=True):
-        script = ["-v", "ON_ERROR_STOP=1", "-qAtX", "-h", self.folder, "-p", str(self.port), "-U", "postgres"]
+        script = ["-v", "ON_ERROR_STOP=1", "-qAtX", "-h", self.socket, "-p", str(self.port), "-U", "postgres"]
         done = subprocess.run(
             self.command("psql", *script, database), input=sql, capture_output=True, text=True, cwd="/"
         )

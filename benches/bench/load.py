@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 import urllib.request
 
 CONNECTIONS = 64
@@ -29,27 +30,34 @@ def result(url, body):
     return answer["result"]
 
 
-def wrk(url, bodies, seconds, check=False):
+def duration(url, body):
+    """Seconds until the answer to one request on a connection of its own."""
+    begin = time.monotonic()
+    post(url, body)
+    return time.monotonic() - begin
+
+
+def wrk(url, bodies, seconds, connections, check=False):
     environment = {**os.environ, "BODIES": bodies}
     if check:
         environment["CHECK"] = "1"
     done = subprocess.run(
-        ["wrk", "-t", "2", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "10s", "--latency", "-s", SCRIPT, url],
+        ["wrk", "-t", "2", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s", "--latency", "-s", SCRIPT, url],
         env=environment, capture_output=True, text=True, check=True,
     )
     return done.stdout
 
 
-def check(url, bodies):
+def check(url, bodies, connections=CONNECTIONS):
     """Looks into every answer of a short run."""
-    wrong = re.search(r"wrong answers: (\d+)", wrk(url, bodies, 1, check=True))
+    wrong = re.search(r"wrong answers: (\d+)", wrk(url, bodies, 1, connections, check=True))
     if wrong is None or int(wrong.group(1)) > 0:
         raise SystemExit(f"bench: {url} gave {wrong.group(1) if wrong else 'no count of'} wrong answers")
 
 
-def run(url, bodies, seconds):
+def run(url, bodies, seconds, connections=CONNECTIONS):
     """Requests per second, 99th percentile in milliseconds, mean bytes of an answer."""
-    output = wrk(url, bodies, seconds)
+    output = wrk(url, bodies, seconds, connections)
     if re.search(r"Non-2xx|Socket errors", output):
         raise SystemExit(f"bench: {url} failed under load\n{output}")
     number, unit = re.search(r"99%\s+([0-9.]+)(us|ms|s)", output).groups()

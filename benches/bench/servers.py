@@ -22,20 +22,23 @@ class Server:
         return processes.memory(self.process.pid)
 
 
-def tine(folder, program, store, toolset="toolset", url=None):
-    """Tine with the tools of a folder beside this one."""
+def tine(folder, program, reach, workers=4, connections=database.CONNECTIONS // 4, variables=None):
+    """Tine; `reach` is the part of its configuration that says what it serves, and `connections` those of a worker to each database."""
     port = processes.free_port()
     config = os.path.join(folder, f"tine-{port}.toml")
     with open(config, "w", encoding="utf-8") as file:
-        file.write(
-            f'port = {port}\ncontrol = "control-{port}"\nworkers = 4\ndb_connections = {database.CONNECTIONS // 4}\nlog_level = "warn"\n'
-            f"toolsets = [{json.dumps(os.path.join(os.path.dirname(__file__), '..', toolset))}]\n"
-            f"[databases.main]\nurl = {json.dumps(url or store.url)}\n"
-        )
-    return Server("tine", [program, "serve", "--config", config], port, os.path.join(folder, f"tine-{port}.log"))
+        file.write(f'port = {port}\ncontrol = "control-{port}"\nworkers = {workers}\ndb_connections = {connections}\nlog_level = "warn"\n{reach}')
+    log = os.path.join(folder, f"tine-{port}.log")
+    return Server("tine", [program, "serve", "--config", config], port, log, env={**os.environ, **(variables or {})})
 
 
-def nginx(folder, body):
+def tickets(store, toolset="toolset", url=None):
+    """Serves the tools of a folder beside this one."""
+    folder = os.path.join(os.path.dirname(__file__), "..", toolset)
+    return f"toolsets = [{json.dumps(folder)}]\n[databases.main]\nurl = {json.dumps(url or store.url)}\n"
+
+
+def nginx(folder, body, path="/mcp"):
     """Answers every request with `body`. In a string of its configuration `$` begins a variable, and a string has a limit."""
     port = processes.free_port()
     parts = [body[at : at + 2000] for at in range(0, len(body), 2000)]
@@ -59,7 +62,7 @@ http {{
   geo $dollar {{ default "$"; }}
   server {{
     listen 127.0.0.1:{port};
-    location /mcp {{
+    location {path} {{
 {settings}      return 200 "{answer}";
     }}
   }}
@@ -67,7 +70,7 @@ http {{
 """
         )
     command = ["/usr/sbin/nginx", "-e", f"{folder}/nginx-error.log", "-p", folder, "-c", config]
-    server = Server("nginx", command, port, os.path.join(folder, "nginx.log"))
+    server = Server("nginx", command, port, os.path.join(folder, "nginx.log"), path)
     answered = load.post(server.url, "{}").decode()
     if answered != body:
         raise SystemExit(f"bench: nginx answers with other bytes than Tine: {answered}")
