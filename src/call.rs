@@ -12,7 +12,7 @@ use crate::client::retry::Retry;
 use crate::exit::Exit;
 use crate::fault::nearest;
 use crate::target::{self, Target, TargetError};
-use crate::{cli, terminal};
+use crate::{flags, terminal};
 use arguments::Argument;
 
 const EXAMPLES: &str = "\
@@ -61,7 +61,7 @@ pub fn command() -> Command {
                 .help("Call as this user (for tools that ask who calls); a server takes it from the token"),
         );
     let command = target::server_flags(command).arg(target::retries_flag());
-    cli::arguments::common(command).after_help(EXAMPLES)
+    flags::common(command).after_help(EXAMPLES)
 }
 
 pub fn run(matches: &ArgMatches) -> Exit {

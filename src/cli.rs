@@ -1,17 +1,14 @@
 //! The command line: which commands there are, and to whom each goes. Every command describes its own arguments.
 
-pub mod arguments;
 mod checking;
 mod serving;
 
 use std::ffi::OsString;
 
-use clap::{ArgMatches, Command};
-use tine_worker::files::Files;
+use clap::Command;
 
-use crate::config::Settings;
 use crate::exit::Exit;
-use crate::{call, compare, completion, control, install, probe, terminal, token, tools, version};
+use crate::{call, compare, completion, control, install, probe, token, tools, version};
 
 const ABOUT: &str = "A pre-fork MCP server whose tools are declared PostgreSQL queries";
 
@@ -82,23 +79,10 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
         Some(("probe", matches)) => probe::run(matches),
         Some(("token", matches)) => token::run(matches),
         Some(("install", matches)) => install::run(matches),
-        Some(("completion", matches)) => completion::run(matches),
+        Some(("completion", matches)) => completion::run(matches, &mut command()),
         Some(("version", matches)) => version::run(matches),
         _ => Exit::Usage,
     }
-}
-
-/// The configuration that a command's arguments, the environment and the file give; warnings are printed.
-///
-/// # Errors
-/// The exit code, when the reason has been printed.
-pub fn settings(matches: &ArgMatches, files: &Files) -> Result<Settings, Exit> {
-    let settings = Settings::load(&arguments::inputs(matches), files).map_err(|error| {
-        terminal::print_config_error(&error);
-        error.exit()
-    })?;
-    terminal::print_faults(&settings.warnings);
-    Ok(settings)
 }
 
 #[cfg(test)]

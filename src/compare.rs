@@ -18,7 +18,7 @@ use crate::client::retry::{Effect, Retry};
 use crate::client::{Address, Client};
 use crate::exit::Exit;
 use crate::target::{self, TargetError};
-use crate::{cli, terminal};
+use crate::{flags, terminal};
 use answer::Answer;
 use calls::{Call, Plan};
 use difference::{Pattern, Rules};
@@ -111,7 +111,7 @@ pub fn command() -> Command {
         ))
         .arg(target::retries_flag())
         .arg(switch("json", "Print one JSON object instead of the text"));
-    cli::arguments::common(command).after_help(EXAMPLES)
+    flags::common(command).after_help(EXAMPLES)
 }
 
 pub fn run(matches: &ArgMatches) -> Exit {
@@ -142,7 +142,7 @@ pub fn run(matches: &ArgMatches) -> Exit {
 /// Asks both servers everything. `Err` when the reason has been printed.
 fn compare(matches: &ArgMatches) -> Result<Report, Exit> {
     let files = Files::disk();
-    let settings = cli::settings(matches, &files)?;
+    let settings = flags::settings(matches, &files)?;
     let told = |error: TargetError| error.report();
     let address = match matches.get_one::<Address>("url") {
         Some(address) => address.clone(),

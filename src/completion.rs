@@ -4,7 +4,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
-use crate::{cli, terminal};
+use crate::terminal;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,16 +48,17 @@ pub fn command() -> Command {
         .after_help(EXAMPLES)
 }
 
-pub fn run(matches: &ArgMatches) -> Exit {
+/// `whole` is the whole command line.
+pub fn run(matches: &ArgMatches, whole: &mut Command) -> Exit {
     let Some(shell) = matches.get_one::<Shell>("shell") else {
         return Exit::Usage;
     };
-    terminal::print(&script(*shell)).map_or(Exit::Internal, |()| Exit::Clean)
+    terminal::print(&script(*shell, whole)).map_or(Exit::Internal, |()| Exit::Clean)
 }
 
-fn script(shell: Shell) -> String {
+fn script(shell: Shell, whole: &mut Command) -> String {
     let mut bytes = Vec::new();
-    clap_complete::generate(shell, &mut cli::command(), "tine", &mut bytes);
+    clap_complete::generate(shell, whole, "tine", &mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     match shell {
         Shell::Bash => text + BASH,
@@ -87,9 +88,12 @@ mod tests {
     #[test]
     fn scripts_ask_for_tool_names() {
         for shell in [Shell::Bash, Shell::Fish] {
-            assert!(script(shell).contains("tools --names"), "{shell}");
+            assert!(
+                script(shell, &mut crate::cli::command()).contains("tools --names"),
+                "{shell}"
+            );
         }
-        let zsh = script(Shell::Zsh);
+        let zsh = script(Shell::Zsh, &mut crate::cli::command());
         assert!(zsh.starts_with("#compdef tine\n"), "{zsh}");
         assert_eq!(zsh.matches(":_tine_tools'").count(), 3, "{zsh}");
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
 
-use crate::cli::arguments;
 use crate::exit::Exit;
+use crate::flags;
 use crate::{target, terminal};
 use talk::{Line, Talk, TalkError};
 
@@ -91,12 +91,12 @@ fn command(name: &'static str, timeout: &'static str) -> Command {
         .default_value(timeout)
         .value_parser(target::span)
         .help("How long to wait for the outcome; the server goes on with it");
-    arguments::some(Command::new(name), &["control"]).arg(timeout)
+    flags::some(Command::new(name), &["control"]).arg(timeout)
 }
 
 /// Runs the command of this name.
 pub fn run(name: &str, matches: &ArgMatches) -> Exit {
-    let (path, owner) = place::find(&arguments::inputs(matches));
+    let (path, owner) = place::find(&flags::inputs(matches));
     let timeout = matches.get_one::<Duration>("timeout").copied();
     let deadline = Instant::now() + timeout.unwrap_or_default();
     let flag = |name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true)));

@@ -12,6 +12,7 @@ pub mod control;
 pub mod demo;
 pub mod exit;
 pub mod fault;
+pub mod flags;
 pub mod install;
 pub mod local;
 pub mod logging;

@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::config::kind::Kind;
 use crate::config::value::Value;
 use crate::exit::Exit;
-use crate::{cli, serve, target, terminal};
+use crate::{flags, serve, target, terminal};
 use history::History;
 use policy::{Limit, Rules};
 use show::Report;
@@ -87,7 +87,7 @@ pub fn command() -> Command {
         .help("Print one JSON object instead of the line");
     let timeout = target::timeout_flag("5s", "How long each of the three questions may take");
     let asking = [target::url_flag(), target::token_flag(), timeout, health];
-    cli::arguments::config(Command::new("probe"))
+    flags::config(Command::new("probe"))
         .about("Ask a running server whether it works; restart it if not")
         .args(asking)
         .args([modern, min_tools, tries, pause, json])
@@ -178,7 +178,7 @@ fn parts(matches: &ArgMatches) -> Result<(Client, Option<Watchdog>), Exit> {
         // The configuration has nothing to say then, and may be wrong.
         Some(address) => address.clone(),
         None => {
-            let inputs = cli::arguments::inputs(matches);
+            let inputs = flags::inputs(matches);
             // A running server needs no watchdog less because its file has a fault since, or names what only it can read.
             let settings = Settings::part(&PLACE, &inputs, &Files::disk());
             let address = settings.and_then(|settings| target::running(&settings));

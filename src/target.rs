@@ -89,7 +89,7 @@ impl TargetError {
 /// The exit code, when the reason has been printed.
 pub fn choose(matches: &ArgMatches, user: Option<String>) -> Result<Target, Exit> {
     let files = Files::disk();
-    let settings = crate::cli::settings(matches, &files)?;
+    let settings = crate::flags::settings(matches, &files)?;
     if let Some(client) = server(matches, &settings).map_err(|error| error.report())? {
         return Ok(Target::Server(client));
     }

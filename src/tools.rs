@@ -11,7 +11,7 @@ use crate::client::retry::Retry;
 use crate::exit::Exit;
 use crate::fault::nearest;
 use crate::target::{self, Target};
-use crate::{cli, terminal};
+use crate::{flags, terminal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +54,7 @@ pub fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print the definitions as JSON: an array, or one object with TOOL"),
         );
-    cli::arguments::common(target::server_flags(command)).after_help(EXAMPLES)
+    flags::common(target::server_flags(command)).after_help(EXAMPLES)
 }
 
 pub fn run(matches: &ArgMatches) -> Exit {

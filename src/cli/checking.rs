@@ -7,10 +7,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use postgres::Client;
 use tine_worker::files::Files;
 
-use super::{arguments, settings};
 use crate::config::Settings;
 use crate::config::database::Database;
 use crate::exit::Exit;
+use crate::flags;
 use crate::{check, parts, terminal};
 
 const EXAMPLES: &str = "\
@@ -34,7 +34,7 @@ pub fn command() -> Command {
             .action(ArgAction::SetTrue)
             .help(help)
     };
-    arguments::common(Command::new("check"))
+    flags::common(Command::new("check"))
         .about("Prove the tool files, with their databases")
         .arg(switch(
             "offline",
@@ -47,7 +47,7 @@ pub fn command() -> Command {
 
 pub fn run(matches: &ArgMatches) -> Exit {
     let files = Files::disk();
-    let settings = match settings(matches, &files) {
+    let settings = match flags::settings(matches, &files) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };

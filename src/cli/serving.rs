@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tine_worker::files::Files;
 
-use super::{arguments, settings};
 use crate::config::{Inputs, Settings};
 use crate::demo::data::Size;
 use crate::demo::load::Loaded;
 use crate::demo::progress::Printer;
 use crate::demo::{self, Demo, guide};
 use crate::exit::Exit;
+use crate::flags;
 use crate::terminal;
 
 const SERVE_EXAMPLES: &str = "\
@@ -46,7 +46,7 @@ pub fn serve_command() -> Command {
         .long("print-config")
         .action(ArgAction::SetTrue)
         .help("Print every effective value and where it came from, without credentials, and exit");
-    arguments::all(Command::new("serve"))
+    flags::all(Command::new("serve"))
         .about("Serve the tools over MCP")
         .arg(print)
         .after_help(SERVE_EXAMPLES)
@@ -73,19 +73,19 @@ pub fn demo_command() -> Command {
         .long("fresh")
         .action(ArgAction::SetTrue)
         .help("Make the data anew, even if the folder has it");
-    arguments::options(Command::new("demo"))
+    flags::options(Command::new("demo"))
         .about("Try it: a private PostgreSQL, made-up data, a whole service's tools")
         .args([state, size, seed, fresh])
         .after_help(DEMO_EXAMPLES)
 }
 
 pub fn serve(matches: &ArgMatches) -> Exit {
-    let inputs = arguments::inputs(matches);
+    let inputs = flags::inputs(matches);
     if let Some(exit) = crate::serve::ordered(&inputs) {
         return exit;
     }
     let files = Files::disk();
-    let settings = match settings(matches, &files) {
+    let settings = match flags::settings(matches, &files) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -101,7 +101,7 @@ pub fn demo(matches: &ArgMatches) -> Exit {
     // Flags and variables are checked before the database takes its time. The demo writes the file itself.
     let no_file = Inputs {
         file: Some("/dev/null".into()),
-        ..arguments::inputs(matches)
+        ..flags::inputs(matches)
     };
     if let Err(error) = Settings::load(&no_file, &Files::disk()) {
         terminal::print_config_error(&error);
@@ -130,7 +130,7 @@ pub fn demo(matches: &ArgMatches) -> Exit {
     }
     let inputs = Inputs {
         file: Some(demo.config().to_owned()),
-        ..arguments::inputs(matches)
+        ..flags::inputs(matches)
     };
     let files = Files::disk();
     let exit = match Settings::load(&inputs, &files) {

@@ -1,14 +1,17 @@
-//! Options of the table as flags, and flags as input of the configuration. Knows no command.
+//! Options of the table as flags, and the configuration that flags, environment and file give together. Knows no command.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use tine_worker::files::Files;
 
-use crate::config::Inputs;
 use crate::config::kind::Kind;
 use crate::config::value::Value;
+use crate::config::{Inputs, Settings};
+use crate::exit::Exit;
 use crate::options::{OPTIONS, Opt};
+use crate::terminal;
 
 /// The flags that any command takes which reads the configuration.
 const COMMON: &[&str] = &["toolsets", "default_toolset", "timeout_statement"];
@@ -103,4 +106,17 @@ pub fn inputs(matches: &ArgMatches) -> Inputs {
         environment: environment.collect(),
         flags,
     }
+}
+
+/// The configuration that a command's arguments, the environment and the file give; warnings are printed.
+///
+/// # Errors
+/// The exit code, when the reason has been printed.
+pub fn settings(matches: &ArgMatches, files: &Files) -> Result<Settings, Exit> {
+    let settings = Settings::load(&inputs(matches), files).map_err(|error| {
+        terminal::print_config_error(&error);
+        error.exit()
+    })?;
+    terminal::print_faults(&settings.warnings);
+    Ok(settings)
 }
