@@ -1,13 +1,18 @@
-//! Log lines on standard error: one line, one write(2), whoever else writes there. Says who speaks (master, worker)
-//! and knows nothing of what is said. What a line looks like is in `line`.
+//! Log lines on standard error, never torn, whoever else writes there. Says who speaks (master, worker) and knows nothing of what
+//! is said. What a line looks like is in `line`.
+//!
+//! A line is one write(2), but for a worker's records of calls: they wait in `held` for those of the same turn of its loop, since a
+//! write costs as much as everything else that a record takes.
 
+mod held;
 mod line;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use env_logger::{Target, WriteStyle};
+use held::Held;
 use line::{Line, Style, priority};
 use log::kv::Source;
 use log::{Level, LevelFilter, Log};
@@ -40,7 +45,18 @@ pub fn set_role(role: Role) {
                 | (generation & ((1 << GENERATION_BITS) - 1))
         }
     };
+    PID.store(std::process::id(), Ordering::Relaxed);
     ROLE.store(word, Ordering::Relaxed);
+}
+
+/// The process that has the role: a worker has no children that log, so it need not ask the kernel for each line.
+static PID: AtomicU32 = AtomicU32::new(0);
+
+fn pid(role: Role) -> u32 {
+    match role {
+        Role::Worker { .. } => PID.load(Ordering::Relaxed),
+        Role::Command | Role::Master => std::process::id(),
+    }
 }
 
 fn role() -> Role {
@@ -61,19 +77,9 @@ static JSON: AtomicBool = AtomicBool::new(false);
 /// Begins logging at `level`, one of `off`, `error`, `warn`, `info`, `debug`, `trace`, in `format`, `text` or `json`. A second call
 /// changes only these.
 pub fn start(level: &str, format: &str) {
-    let style = style();
-    let lines = env_logger::Builder::new()
-        .filter_level(LevelFilter::Trace)
-        .target(Target::Pipe(Box::new(Lines)))
-        .write_style(WriteStyle::Never)
-        .format(move |out, record| {
-            let message = record.args().to_string();
-            let line = rendered(style, record.level(), &message, record.key_values());
-            out.write_all(line.as_bytes())
-        })
-        .build();
+    let everywhere = Everywhere { style: style() };
     // Only tests start a logger twice.
-    let _ = log::set_boxed_logger(Box::new(Everywhere(lines)));
+    let _ = log::set_boxed_logger(Box::new(everywhere));
     set(level, format);
 }
 
@@ -94,7 +100,9 @@ pub fn set_table(level: LevelFilter) {
 static LINES: AtomicUsize = AtomicUsize::new(0);
 
 /// A record's ways: a line, and the log table of a worker that has one.
-struct Everywhere(env_logger::Logger);
+struct Everywhere {
+    style: Style,
+}
 
 impl Log for Everywhere {
     fn enabled(&self, metadata: &log::Metadata) -> bool {
@@ -103,12 +111,35 @@ impl Log for Everywhere {
 
     fn log(&self, record: &log::Record) {
         if record.level() as usize <= LINES.load(Ordering::Relaxed) {
-            self.0.log(record);
+            let message = record.args().to_string();
+            let line = rendered(self.style, record.level(), &message, record.key_values());
+            with_held(|held| held.push(line.as_bytes(), write_out));
+            let may_wait =
+                record.target() == tine_worker::RECORDS && matches!(role(), Role::Worker { .. });
+            if !may_wait {
+                self.flush();
+            }
         }
         log_table::offer(record);
     }
 
-    fn flush(&self) {}
+    /// What a worker does at the end of each turn, and every process before it forks and at its end.
+    fn flush(&self) {
+        with_held(|held| held.release(write_out));
+    }
+}
+
+/// Lines of this process that are not written yet.
+static HELD: Mutex<Held> = Mutex::new(Held::none());
+
+// What a panic left behind is still whole lines.
+fn with_held(work: impl FnOnce(&mut Held)) {
+    work(&mut HELD.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+// A log that can't be written must not stop the service, and a rest would not be a line. Without std's lock and line splitting.
+fn write_out(lines: &[u8]) {
+    let _ = nix::unistd::write(io::stderr(), lines);
 }
 
 /// Writes a message as a line of the journal, whether or not logging has begun; false where standard error is something else.
@@ -116,18 +147,19 @@ pub fn to_journal(level: Level, message: &str) -> bool {
     let style = style();
     if style == Style::Journal {
         let nothing: [(&str, &str); 0] = [];
-        let _ = Lines.write(rendered(style, level, message, &nothing.as_slice()).as_bytes());
+        write_out(rendered(style, level, message, &nothing.as_slice()).as_bytes());
     }
     style == Style::Journal
 }
 
 fn rendered(style: Style, level: Level, message: &str, pairs: &dyn Source) -> String {
+    let role = role();
     let line = Line {
         style,
         time: jiff::Timestamp::now(),
         level,
-        role: role(),
-        pid: std::process::id(),
+        role,
+        pid: pid(role),
         message,
         pairs,
     };
@@ -162,21 +194,6 @@ pub fn journal_prefix(output: impl AsFd, level: Level) -> String {
     match is_journal(output) {
         true => format!("<{}>", priority(level)),
         false => String::new(),
-    }
-}
-
-/// Standard error without std's lock and line splitting: each buffer is one write(2).
-struct Lines;
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A log that can't be written must not stop the service, and a rest would not be a line.
-        let _ = nix::unistd::write(io::stderr(), bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::database::Database;
@@ -193,9 +194,50 @@ fn a_statement_that_is_too_slow_is_a_timeout() {
 }
 
 #[test]
+fn records_of_one_turn_are_whole_lines_and_all_are_there_at_the_end() {
+    let database = Database::fresh();
+    let mut gate = database.close_gate();
+    let mut server = Setup::new(&database)
+        .workers(1)
+        .option(PATIENT)
+        .option("db_connections = 8")
+        .start();
+    let call = Post::call(Era::Legacy, "gate", json!({})).bytes(server.address());
+    let clients: Vec<Connection> = (0..8)
+        .map(|_| {
+            let mut client = Connection::open(server.address());
+            client.send(&call);
+            client
+        })
+        .collect();
+    gate.until_waiting(8);
+    // All eight end at once, and a stop comes with them.
+    server.signal(Signal::SIGTERM);
+    gate.open();
+    let ids: HashSet<String> = clients
+        .into_iter()
+        .map(|mut client| request_id(&Answer(client.response())))
+        .collect();
+    server.wait();
+    let log = server.log();
+    for id in &ids {
+        let of_it = |line: &&str| {
+            line.contains(&format!(" gate ok request={id} tool=gate outcome=ok "))
+                && line.contains(" INFO  worker 0.1[")
+        };
+        assert_eq!(log.lines().filter(of_it).count(), 1, "{id}: {log}");
+    }
+    assert_eq!(
+        (ids.len(), log.matches(" gate ok ").count()),
+        (8, 8),
+        "{log}"
+    );
+}
+
+#[test]
 fn text_for_people_and_only_the_calls_that_are_wanted() {
     for (option, echoes, failures) in [("all", 1, 1), ("failed", 0, 1), ("none", 0, 0)] {
-        let server = Setup::new(&Database::fresh())
+        let mut server = Setup::new(&Database::fresh())
             .workers(1)
             .tool("absent", ABSENT_TOOL)
             .option(&format!("log_calls = \"{option}\""))
@@ -205,6 +247,9 @@ fn text_for_people_and_only_the_calls_that_are_wanted() {
             request_id(&post.header("User-Agent", "a b=c").send(server.address()))
         };
         let (good, bad) = (call("echo"), call("absent"));
+        // A record may be written a moment after its answer, but never after its worker's end.
+        server.signal(Signal::SIGTERM);
+        server.wait();
         let log = server.log();
         let lines = |id: &str, rest: &str| {
             let of_it =

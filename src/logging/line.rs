@@ -9,8 +9,11 @@ use tine_worker::pairs;
 
 use super::Role;
 
-/// The longest line, its end included: writes of up to PIPE_BUF bytes to a pipe are never mixed (pipe(7)).
-const LONGEST: usize = 4096;
+/// The longest line, its end included.
+const LONGEST: usize = super::held::MOST;
+
+/// Room for what most lines hold beside their message.
+const USUAL: usize = 448;
 
 /// How a line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,7 @@ impl Line<'_> {
     /// `TIME LEVEL ROLE[PID] MESSAGE key=value`, with its end.
     pub fn text(&self) -> String {
         let (time, level, pid) = (self.time, self.level, self.pid);
-        let mut line = String::with_capacity(self.message.len() + 64);
+        let mut line = String::with_capacity(self.message.len() + USUAL);
         // Writing to a String cannot fail, here and below.
         let _ = match self.style {
             Style::Journal => write!(line, "<{}>", priority(level)),
@@ -76,10 +79,10 @@ impl Line<'_> {
 
     /// One JSON object, with its end. The journal still gets the priority before it, which it takes away.
     pub fn json(&self) -> String {
-        let mut line = match self.style {
-            Style::Journal => format!("<{}>", priority(self.level)),
-            _ => String::new(),
-        };
+        let mut line = String::with_capacity(self.message.len() + USUAL);
+        if self.style == Style::Journal {
+            let _ = write!(line, "<{}>", priority(self.level));
+        }
         let level = self.level.as_str().to_ascii_lowercase();
         let _ = write!(
             line,
@@ -181,6 +184,10 @@ mod tests {
         assert_eq!(
             text(Style::Plain, Role::Master, "up"),
             "1970-01-01T00:00:00.000Z INFO  master[7] up\n"
+        );
+        assert_eq!(
+            text(Style::Terminal, Role::Master, "up"),
+            "1970-01-01T00:00:00.000Z \u{1b}[32mINFO \u{1b}[0m master[7] up\n"
         );
         assert_eq!(text(Style::Journal, WORKER, "up"), "<6>worker 3.12[7] up\n");
         assert_eq!(text(Style::Journal, Role::Command, "up"), "<6>tine[7] up\n");

@@ -192,6 +192,7 @@ impl Worker {
         self.recycle_if_due();
         self.adjust();
         self.publish();
+        log::logger().flush();
     }
 
     fn wake_pools(&mut self) {

@@ -56,6 +56,7 @@ use tine_scoreboard::control::{Channel, ToMaster};
 use admission::Mode;
 use event_loop::{Ended, Worker};
 use listener::Listener;
+pub use record::TARGET as RECORDS;
 use request_id::RequestIds;
 pub use settings::Settings;
 use signals::Signals;

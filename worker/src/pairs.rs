@@ -10,6 +10,9 @@ use log::kv::{Error, Key, Source, Value, VisitSource, VisitValue};
 /// The most bytes that all pairs of one record may take; what doesn't fit is left out whole.
 const MOST: usize = 3072;
 
+/// Room for those of most records.
+const USUAL: usize = 256;
+
 /// ` key=value` for each pair; nothing for none.
 pub fn text(source: &dyn Source) -> String {
     render(source, Style::Text)
@@ -28,6 +31,12 @@ pub fn find(source: &dyn Source, key: &str) -> Option<String> {
 /// Appends a JSON string, without the one character that PostgreSQL's texts can't hold, and with every control character
 /// escaped: JSON would let pass those above ASCII, which terminals obey.
 pub fn quote(out: &mut String, text: &str) {
+    let plain = |b: u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
+    if text.bytes().all(plain) {
+        out.push('"');
+        out.push_str(text);
+        return out.push('"');
+    }
     // A text can always be written as JSON.
     let quoted = match text.contains('\0') {
         true => serde_json::to_string(&text.replace('\0', "\u{fffd}")),
@@ -53,7 +62,7 @@ enum Style {
 
 fn render(source: &dyn Source, style: Style) -> String {
     let mut pairs = Pairs {
-        out: String::new(),
+        out: String::with_capacity(USUAL),
         style,
     };
     // Rendering refuses nothing.
@@ -116,8 +125,8 @@ impl VisitValue<'_> for &mut Pairs {
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), Error> {
-        let bare = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\');
-        match self.style == Style::Text && !value.is_empty() && value.chars().all(bare) {
+        let bare = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\');
+        match self.style == Style::Text && !value.is_empty() && value.bytes().all(bare) {
             true => self.out.push_str(value),
             false => quote(&mut self.out, value),
         }

@@ -10,6 +10,9 @@ use crate::catalog::{self, Outcome};
 use crate::db::{DbError, Rows};
 use crate::settings::LogCalls;
 
+/// The log target of every record of a call. The loop flushes the log at the end of each turn, so a logger may keep them until then.
+pub const TARGET: &str = "call";
+
 /// The most characters of the database's words.
 const LONGEST: usize = 600;
 
@@ -159,7 +162,7 @@ impl Record<'_> {
         log::logger().log(
             &log::Record::builder()
                 .level(level)
-                .target("call")
+                .target(TARGET)
                 .module_path_static(Some(module_path!()))
                 .file_static(Some(file!()))
                 .line(Some(line!()))
