@@ -130,9 +130,7 @@ impl Service for Example {
 
     fn read(&mut self) -> Result<Vec<u8>, String> {
         let text = match option(&self.options, "config") {
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?
-            }
+            Some(path) => configuration(path)?,
             None => String::new(),
         };
         match text.trim() {
@@ -158,6 +156,21 @@ impl Service for Example {
 
     fn ready(&mut self) {
         println!("ready");
+    }
+}
+
+/// The file's text, as soon as it is another than `wait`.
+fn configuration(path: &str) -> Result<String, String> {
+    let mut told = false;
+    loop {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+        if text.trim() != "wait" {
+            return Ok(text);
+        }
+        if !std::mem::replace(&mut told, true) {
+            log::info!("waits as told");
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

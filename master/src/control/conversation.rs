@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::order::{self, Order, Outcome};
 use crate::backoff::Time;
 
@@ -31,6 +33,13 @@ enum Stage {
     Gone,
 }
 
+/// A conversation in writing, for the next image of the process, whose clock is the same.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Unfinished {
+    Ordering { until: Time, heard: Vec<u8> },
+    Waiting { order: Order },
+}
+
 #[derive(Debug)]
 pub(super) struct Conversation {
     stage: Stage,
@@ -49,12 +58,30 @@ impl Conversation {
         }
     }
 
-    /// The conversation of a client that has ordered before this image of the process was.
-    pub(super) fn resumed(order: Order) -> Conversation {
+    /// Goes on where it was, in the next image of the process.
+    pub(super) fn resumed(unfinished: Unfinished) -> Conversation {
+        let (stage, order) = match unfinished {
+            Unfinished::Ordering { until, heard } => (Stage::Ordering { until }, heard),
+            Unfinished::Waiting { order } => (Stage::Waiting { order, until: None }, Vec::new()),
+        };
         Conversation {
-            stage: Stage::Waiting { order, until: None },
-            order: Vec::new(),
+            stage,
+            order,
             unsaid: Vec::new(),
+        }
+    }
+
+    /// What is to be written down of it; `None` when its client does not read, or has heard everything.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        match self.stage {
+            Stage::Ordering { until } => Some(Unfinished::Ordering {
+                until,
+                heard: self.order.clone(),
+            }),
+            Stage::Waiting { order, .. } if self.unsaid.is_empty() => {
+                Some(Unfinished::Waiting { order })
+            }
+            _ => None,
         }
     }
 

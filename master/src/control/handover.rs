@@ -1,12 +1,12 @@
 //! The control socket in writing, for a program that is executed in place of this one: the clients that ordered the upgrade hear
-//! from it how it went.
+//! from it how it went, and those that have not ordered yet may.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use serde::{Deserialize, Serialize};
 
-use super::conversation::Conversation;
-use super::{Client, ClientId, ControlSocket, Order};
+use super::conversation::{Conversation, Unfinished};
+use super::{Client, ClientId, ControlSocket};
 use crate::listen::SocketFile;
 
 /// All of the socket that survives. Descriptors by their numbers.
@@ -14,43 +14,40 @@ use crate::listen::SocketFile;
 pub(crate) struct Kept {
     listener: RawFd,
     file: SocketFile,
-    waiting: Vec<Waiting>,
+    clients: Vec<KeptClient>,
     next_id: u64,
     owner: Option<String>,
 }
 
-/// A client that waits for an outcome.
 #[derive(Debug, Serialize, Deserialize)]
-struct Waiting {
+struct KeptClient {
     id: ClientId,
-    order: Order,
-    client: RawFd,
+    descriptor: RawFd,
+    conversation: Unfinished,
 }
 
 impl Kept {
     /// What must stay open.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
-        let clients = self.waiting.iter().map(|waiting| waiting.client);
+        let clients = self.clients.iter().map(|client| client.descriptor);
         clients.chain([self.listener])
     }
 }
 
 impl ControlSocket {
-    /// Writes it down. Who has not ordered yet, or does not read, is left behind.
+    /// Writes it down. Who does not read is left behind.
     pub(crate) fn keep(&self) -> Kept {
-        let clients = self.clients.iter();
-        let clients = clients.filter(|client| client.conversation.unsaid().is_empty());
-        let waiting = |client: &Client| {
-            Some(Waiting {
+        let kept = |client: &Client| {
+            Some(KeptClient {
                 id: client.id,
-                order: client.conversation.waits_for()?,
-                client: client.fd.as_raw_fd(),
+                descriptor: client.fd.as_raw_fd(),
+                conversation: client.conversation.unfinished()?,
             })
         };
         Kept {
             listener: self.listener.as_raw_fd(),
             file: self.file.clone(),
-            waiting: clients.filter_map(waiting).collect(),
+            clients: self.clients.iter().filter_map(kept).collect(),
             next_id: self.next_id,
             owner: self.owner.clone(),
         }
@@ -61,18 +58,18 @@ impl ControlSocket {
         kept: Kept,
         own: impl Fn(RawFd) -> Result<OwnedFd, Error>,
     ) -> Result<ControlSocket, Error> {
-        let resumed = |waiting: Waiting| {
+        let resumed = |client: KeptClient| {
             Ok(Client {
-                id: waiting.id,
-                fd: own(waiting.client)?,
-                conversation: Conversation::resumed(waiting.order),
+                id: client.id,
+                fd: own(client.descriptor)?,
+                conversation: Conversation::resumed(client.conversation),
             })
         };
         Ok(ControlSocket {
             listener: own(kept.listener)?,
             file: kept.file,
             clients: kept
-                .waiting
+                .clients
                 .into_iter()
                 .map(resumed)
                 .collect::<Result<_, Error>>()?,

@@ -380,6 +380,7 @@ fn a_new_image_goes_on_where_the_old_one_was() {
     let (late, _) = only(&socket.turn(NOW));
     drop(left);
     let silent = place.connect();
+    let mut halfway = place.send("sta");
     socket.turn(NOW);
 
     let mut socket = {
@@ -397,11 +398,17 @@ fn a_new_image_goes_on_where_the_old_one_was() {
         ControlSocket::resume(kept, |number| copies.borrow_mut().remove(&number).ok_or(()))
             .expect("resume")
     };
-    assert_eq!(lines(silent).len(), 0);
+    halfway.write_all(b"tus\n").expect("write");
+    let (half, order) = only(&socket.turn(NOW));
+    assert_eq!(order, Order::Status);
+    socket.finish(NOW, half, &Outcome::yes("as it was"));
+    assert_eq!(lines(halfway)[0]["text"], "as it was");
+    assert_eq!(socket.next_deadline(), Some(LATE), "patience goes on too");
     let client = place.send("status\n");
-    let (new, order) = only(&socket.turn(NOW));
+    let (new, order) = only(&socket.turn(LATE));
     assert_eq!(order, Order::Status);
     assert!(new != id && new != late, "no number is given twice");
+    assert_eq!(lines(silent).len(), 0);
     socket.finish(NOW, late, &Outcome::no("for nobody"));
     socket.finish(NOW, new, &Outcome::yes("as ever"));
     socket.finish(NOW, id, &Outcome::yes("upgraded"));

@@ -24,7 +24,7 @@ use crate::service::{Program, Service};
 
 /// The number of this way to write it, to be raised with every change of [`Written`], of what is in it, or of the messages of
 /// `tine_scoreboard::control`, in which a new master speaks to old workers.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// What is written, as JSON. Descriptors by their numbers.
 #[derive(Debug, Serialize, Deserialize)]
