@@ -41,6 +41,7 @@ mod probe_restart;
 mod process_admission;
 mod process_change;
 mod process_control;
+mod process_control_place;
 mod process_database;
 mod process_hammer;
 mod process_hangups;

@@ -1,15 +1,11 @@
-//! The control socket of a real server: what its commands show and do, who may use it, where it is, and that nothing which
-//! happens there disturbs the serving.
+//! The control socket of a real server: what its commands show and do, and that nothing which happens there disturbs the serving.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 use crate::harness::control::{self, Ran, tine};
@@ -19,7 +15,7 @@ use crate::harness::mcp::{Era, Post};
 use crate::harness::server::{Server, kill_pid};
 use crate::harness::setup::{PATIENT, Setup};
 use crate::harness::wait;
-use crate::harness::{http, process};
+use crate::harness::process;
 
 /// More than the whole of a stop takes on a busy machine.
 const GONE: Duration = Duration::from_secs(25);
@@ -271,158 +267,4 @@ fn a_flood_of_silent_clients_disturbs_nobody() {
     assert_eq!(server.wait().code(), Some(0));
     server.assert_all_gone(GONE);
     drop(flood);
-}
-
-/// A command as user 65534, whom no test server runs as.
-fn as_nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
-        .arg(program)
-        .stdin(Stdio::null());
-    command
-}
-
-/// Only root can become somebody else, and the program must be where everybody may run it.
-fn nobody_can_run_tine(test: &str) -> bool {
-    if !geteuid().is_root() {
-        eprintln!("{test}: skipped, because only root can run a command as another user");
-        return false;
-    }
-    let ran = as_nobody(env!("CARGO_BIN_EXE_tine"))
-        .arg("version")
-        .output();
-    let can = ran.is_ok_and(|ran| ran.status.success());
-    if !can {
-        eprintln!(
-            "{test}: skipped, because other users may not run {}",
-            env!("CARGO_BIN_EXE_tine")
-        );
-    }
-    can
-}
-
-#[test]
-fn another_user_is_refused_by_the_file_and_by_the_master() {
-    if !nobody_can_run_tine("another_user_is_refused_by_the_file_and_by_the_master") {
-        return;
-    }
-    let server = Setup::bare().workers(1).start();
-    let path = server.path("control");
-    let mode = |path: &Path| fs::metadata(path).expect("a file").mode() & 0o777;
-    assert_eq!(mode(&path), 0o600);
-    let stop = || {
-        let mut command = as_nobody(env!("CARGO_BIN_EXE_tine"));
-        let output = command.args(["stop", "--control"]).arg(&path).output();
-        Ran::new(&output.expect("setpriv runs"))
-    };
-    stop().fails(2, &["another user", path.to_str().expect("UTF-8")]);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("chmod");
-    stop().fails(1, &["only root and the user"]);
-    assert_eq!(status(&server)["stopping"], false);
-}
-
-#[test]
-fn two_servers_on_one_path() {
-    let first = Setup::bare().workers(1).start();
-    let path = first.path("control");
-    let path = path.to_str().expect("UTF-8");
-    let mut second = Setup::bare().arguments(&["--control", path]).launch();
-    assert_eq!(second.wait().code(), Some(69));
-    let log = second.log();
-    assert!(
-        log.contains(path) && log.contains("a server is listening there"),
-        "{log}"
-    );
-    assert_eq!(status(&first)["pid"], first.pid());
-
-    // A place that nobody named is no reason not to serve.
-    let setup = Setup::bare().workers(1).variable("TINE_CONTROL", "");
-    let third = setup
-        .variable("RUNTIME_DIRECTORY", first.path("").to_str().expect("UTF-8"))
-        .start();
-    assert!(third.log().contains("no control socket"), "{}", third.log());
-    assert_eq!(status(&first)["pid"], first.pid());
-}
-
-#[test]
-fn what_a_killed_server_left_is_replaced() {
-    let setup = Setup::bare().workers(1);
-    let shared = setup.path("shared");
-    let path = shared.to_str().expect("UTF-8").to_owned();
-    let mut first = setup.arguments(&["--control", &path]).start();
-    first.signal(Signal::SIGKILL);
-    first.wait();
-    first.assert_all_gone(GONE);
-    control::run(&["status", "--control", &path]).fails(2, &["no server answers"]);
-    assert!(shared.exists());
-    let second = Setup::bare()
-        .workers(1)
-        .arguments(&["--control", &path])
-        .start();
-    let shown = control::run(&["status", "--json", "--control", &path]);
-    let shown: Value = serde_json::from_str(shown.succeeds()).expect("JSON");
-    assert_eq!(shown["pid"], second.pid());
-}
-
-#[test]
-fn the_service_managers_folder_is_the_first_place() {
-    let setup = Setup::bare().workers(1).variable("TINE_CONTROL", "");
-    let folder = setup.path("runtime");
-    let runtime = folder.to_str().expect("UTF-8").to_owned();
-    let mut server = setup.variable("RUNTIME_DIRECTORY", &runtime).start();
-    assert_eq!(fs::metadata(&folder).expect("made").mode() & 0o777, 0o700);
-    let mut command = control::command(&["stop"]);
-    let stopped = command.env("RUNTIME_DIRECTORY", &runtime).output();
-    Ran::new(&stopped.expect("tine runs")).succeeds();
-    assert_eq!(server.wait().code(), Some(0));
-    assert!(!folder.join("control").exists());
-}
-
-/// A server and a command of the same user meet at the place that its session gives them, with nothing but the file's name.
-#[test]
-fn the_sessions_folder_is_the_place_of_other_users() {
-    let test = "the_sessions_folder_is_the_place_of_other_users";
-    if geteuid().is_root() && !nobody_can_run_tine(test) {
-        return;
-    }
-    let mut setup = Setup::bare().workers(1).variable("TINE_CONTROL", "");
-    let session = setup.path("session");
-    fs::create_dir(&session).expect("a folder");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tine"));
-    if geteuid().is_root() {
-        std::os::unix::fs::chown(&session, Some(65534), Some(65534)).expect("chown");
-        setup = setup.behind_shell(
-            "exec setpriv --reuid=65534 --regid=65534 --clear-groups -- \"$0\" \"$@\";",
-        );
-        command = as_nobody(env!("CARGO_BIN_EXE_tine"));
-    }
-    let session = session.to_str().expect("UTF-8").to_owned();
-    let mut server = setup.variable("XDG_RUNTIME_DIR", &session).start();
-    let path = PathBuf::from(&session).join("tine/tine/control");
-    assert!(path.exists(), "{}", server.log());
-    let stopped = command
-        .args(["stop", "--config"])
-        .arg(server.path("tine.toml"))
-        .env_remove("TINE_CONTROL")
-        .env("XDG_RUNTIME_DIR", &session)
-        .output();
-    Ran::new(&stopped.expect("tine runs")).succeeds();
-    assert_eq!(server.wait().code(), Some(0));
-    assert!(!path.exists());
-}
-
-#[test]
-fn a_broken_configuration_does_not_hide_the_server() {
-    let setup = Setup::bare().workers(1).option("control = \"elsewhere\"");
-    let config = setup.path("tine.toml");
-    let server = setup.variable("TINE_CONTROL", "").start();
-    let broken = "workers = many\ncontrol = \"elsewhere\"\nno_such_key = 1\n[databases\n";
-    fs::write(&config, broken).expect("write");
-    let config = config.to_str().expect("UTF-8");
-    control::run(&["serve", "--print-config", "--config", config]).fails(78, &["many"]);
-    let shown = control::run(&["status", "--json", "--config", config]);
-    let shown: Value = serde_json::from_str(shown.succeeds()).expect("JSON");
-    assert_eq!(shown["pid"], server.pid());
-    assert_eq!(http::get(server.address(), "/health").status, 200);
 }
