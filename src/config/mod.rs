@@ -12,6 +12,8 @@ pub mod kind;
 mod load;
 pub mod log_table;
 pub mod reach;
+mod relations;
+mod sources;
 mod tables;
 #[cfg(test)]
 mod tests;
