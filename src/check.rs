@@ -3,6 +3,7 @@
 //!
 //! The idea that a tool is prepared before it is served is ours; that examples in the file are its tests is MXCP's.
 
+mod columns;
 mod examples;
 mod plan;
 mod report;
