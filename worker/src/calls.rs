@@ -5,20 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::catalog::{self, Builtin, Content, Outcome, Step};
-use crate::client::{Asker, Batch, Stage, Takes, Work};
+use crate::client::{Asker, Batch, Stage, Work};
 use crate::connection::{Input, State};
 use crate::db;
 use crate::event_loop::Worker;
-use crate::http::EventStream;
 use crate::mcp::{self, Call};
 use crate::progress::Progress;
 use crate::record::{Ending, Record};
 use crate::settings::LATE;
 use crate::token;
-
-/// Progress goes into a stream only while less than this waits for its client: it is advice, so whoever reads too slowly misses
-/// some of it, and a chatty statement cannot fill the worker's memory. In bytes.
-const UNREAD_PROGRESS: usize = 64 * 1024;
 
 impl Worker {
     /// Begins a call: at once if there is a place, else it waits for one.
@@ -269,8 +264,8 @@ impl Worker {
         }
     }
 
-    // Every answer of a call that was made, and its record.
-    fn render(
+    /// Every answer of a call that was made, and its record.
+    pub fn render(
         &self,
         call: &Call,
         outcome: &Outcome,
@@ -295,71 +290,6 @@ impl Worker {
             },
         );
         Some(reply)
-    }
-
-    // A notice of a tool that reports progress, to a caller who asked for it, opens the POST's own stream.
-    fn notice(&mut self, key: usize, notice: &db::Notice) {
-        let Some(client) = token::find(&mut self.clients, &self.generations, key) else {
-            return;
-        };
-        let Some(work) = &mut client.work else { return };
-        let Stage::Database { call, progress, .. } = &mut work.stage else {
-            return;
-        };
-        let Some(token) = call.progress.as_deref() else {
-            return;
-        };
-        if work.asker.takes == Takes::Json || work.batch.is_some() {
-            return;
-        }
-        if client.output.len() > UNREAD_PROGRESS {
-            return;
-        }
-        let Some((now, total)) = progress.next(notice) else {
-            return;
-        };
-        let event = mcp::progress(token, now, total, &notice.message);
-        let opened = work.stream.is_none();
-        let stream = *work.stream.get_or_insert_with(|| {
-            let framing = client
-                .reader
-                .head()
-                .map_or(crate::http::Framing::UNREADABLE, |head| head.framing());
-            EventStream::open(
-                framing,
-                &[],
-                self.date.at(self.unix_seconds),
-                &mut client.output,
-            )
-        });
-        stream.event(&[&event], &mut client.output);
-        if opened {
-            self.input(key, Input::Stream);
-        }
-        self.advance(key);
-    }
-
-    fn end_stream(
-        &mut self,
-        key: usize,
-        call: &Call,
-        outcome: &Outcome,
-        asker: Asker,
-        stream: EventStream,
-        ending: &Ending,
-    ) {
-        let Some(reply) = self.render(call, outcome, asker, ending) else {
-            return;
-        };
-        let Some(framing) = self.next_framing(key, !stream.keep_alive()) else {
-            return;
-        };
-        let Some(client) = self.client(key) else {
-            return;
-        };
-        stream.event(&[&reply.body], &mut client.output);
-        stream.finish(&mut client.output);
-        self.answered(key, framing.keep_alive);
     }
 
     fn builtin(&self, builtin: &Builtin, asker: Asker) -> Outcome {

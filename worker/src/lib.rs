@@ -6,6 +6,7 @@ mod acting;
 mod admission;
 pub mod auth;
 pub mod blocking;
+mod call_stream;
 mod calls;
 pub mod catalog;
 mod client;

@@ -38,6 +38,7 @@ mod plan;
 mod planning;
 mod render;
 mod result_keys;
+mod rules_file;
 mod schema;
 mod sqlstate;
 mod statement;
