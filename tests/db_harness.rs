@@ -115,6 +115,23 @@ pub fn statement(sql: &str, types: &[u32]) -> Arc<Statement> {
     })
 }
 
+/// A loop with connections to the shared cluster.
+pub fn pool() -> Loop {
+    pool_of(Options::default())
+}
+
+/// One connection, so that what one call leaves behind meets the next.
+pub fn single() -> Loop {
+    pool_of(Options {
+        connections: 1,
+        ..Options::default()
+    })
+}
+
+pub fn pool_of(options: Options) -> Loop {
+    Loop::new(&shared().url("postgres", SUPERUSER), options)
+}
+
 /// A worker's loop reduced to one pool.
 pub struct Loop {
     poll: Poll,

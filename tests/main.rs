@@ -12,6 +12,7 @@ mod cli_demo;
 mod clients;
 mod compare;
 mod conformance;
+mod db_bounds;
 mod db_calls;
 mod db_cancel;
 mod db_cluster;
