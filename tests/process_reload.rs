@@ -65,6 +65,14 @@ fn until_all_are_of(server: &Server, generation: u64) {
     });
 }
 
+fn nothing_was_lost(hammer: Hammer, counters: Counters, server: &Server, database: &Database) {
+    let tally = hammer.stop();
+    counters.assert_never_fell();
+    tally.assert_nothing_lost();
+    tally.assert_recorded_once(database);
+    assert_eq!(server.health()["crashes"], 0);
+}
+
 #[test]
 fn nothing_is_lost_through_fifty_reloads() {
     let database = Database::with(hammer::SCHEMA);
@@ -74,11 +82,7 @@ fn nothing_is_lost_through_fifty_reloads() {
     for generation in 2..=51 {
         change(&server, &hammer, generation, "reload");
     }
-    let tally = hammer.stop();
-    counters.assert_never_fell();
-    tally.assert_nothing_lost();
-    tally.assert_recorded_once(&database);
-    assert_eq!(server.health()["crashes"], 0);
+    nothing_was_lost(hammer, counters, &server, &database);
 }
 
 #[test]
@@ -96,11 +100,7 @@ fn nothing_is_lost_through_twenty_upgrades() {
         server.install(Path::new(PROGRAM));
         change(&server, &hammer, generation, "upgrade");
     }
-    let tally = hammer.stop();
-    counters.assert_never_fell();
-    tally.assert_nothing_lost();
-    tally.assert_recorded_once(&database);
-    assert_eq!(server.health()["crashes"], 0);
+    nothing_was_lost(hammer, counters, &server, &database);
 }
 
 /// Orders of every kind, each before the last one is carried out.
@@ -139,11 +139,7 @@ fn nothing_is_lost_in_a_storm_of_orders() {
     let generation = server.health()["generation"].as_u64();
     until_all_are_of(&server, generation.expect("a number"));
     hammer.until_answered(100);
-    let tally = hammer.stop();
-    counters.assert_never_fell();
-    tally.assert_nothing_lost();
-    tally.assert_recorded_once(&database);
-    assert_eq!(server.health()["crashes"], 0);
+    nothing_was_lost(hammer, counters, &server, &database);
 }
 
 /// As with `systemctl restart` under socket activation: clients wait in the socket's queue for the next server.

@@ -97,10 +97,30 @@ pub struct Table {
     pub name: &'static str,
     /// The columns that are written; the others get their defaults.
     pub columns: &'static str,
-    fill: fn(&World, &mut Random, &mut Rows) -> io::Result<()>,
+    fill: Fill,
 }
 
+type Fill = fn(&World, &mut Random, &mut Rows) -> io::Result<()>;
+
 impl Table {
+    const fn swf(name: &'static str, columns: &'static str, fill: Fill) -> Table {
+        Table {
+            database: Database::Swf,
+            name,
+            columns,
+            fill,
+        }
+    }
+
+    const fn panda(name: &'static str, columns: &'static str, fill: Fill) -> Table {
+        Table {
+            database: Database::Panda,
+            name,
+            columns,
+            fill,
+        }
+    }
+
     /// Writes every row, and says how many.
     pub fn write(&self, world: &World, mut rows: Rows) -> io::Result<u64> {
         let mut random = Random::new(world.seed, self.name);

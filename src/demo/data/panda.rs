@@ -3,23 +3,10 @@
 
 use std::io;
 
+use super::Table;
 use super::world::{PRODUCERS, SITES, World, spread};
-use super::{Database, Table};
-use crate::demo::copy::{DAY, HOUR, MINUTE, Micros, Row, Rows};
+use crate::demo::copy::{DAY, HOUR, MINUTE, Micros, Row};
 use crate::demo::random::Random;
-
-const fn table(
-    name: &'static str,
-    columns: &'static str,
-    fill: fn(&World, &mut Random, &mut Rows) -> io::Result<()>,
-) -> Table {
-    Table {
-        database: Database::Panda,
-        name,
-        columns,
-        fill,
-    }
-}
 
 const TASK_STATUSES: &[(&str, u64)] = &[
     ("done", 55),
@@ -33,7 +20,7 @@ const TASK_STATUSES: &[(&str, u64)] = &[
     ("exhausted", 2),
 ];
 
-pub const TASKS: Table = table(
+pub const TASKS: Table = Table::panda(
     "doma_panda.jedi_tasks",
     "jeditaskid, taskname, status, username, creationdate, modificationtime, reqid, site, starttime, endtime, \
      prodsourcelabel, workinggroup, vo, corecount, processingtype, taskpriority, currentpriority, transpath, \
@@ -103,22 +90,23 @@ const JOB_COLUMNS: &str = "pandaid, jobdefinitionid, pilotid, creationtime, modi
                            superrorcode, superrordiag, brokerageerrorcode, brokerageerrordiag, \
                            jobdispatchererrorcode, jobdispatchererrordiag, maxpss, jobmetrics";
 
-pub const ACTIVE_JOBS: Table = table("doma_panda.jobsactive4", JOB_COLUMNS, |world, _, rows| {
-    jobs(world, |job, random| match job.under_way {
-        true => rows.row(|row| job.write(row, random)),
-        false => Ok(()),
-    })
-});
+pub const ACTIVE_JOBS: Table =
+    Table::panda("doma_panda.jobsactive4", JOB_COLUMNS, |world, _, rows| {
+        jobs(world, |job, random| match job.under_way {
+            true => rows.row(|row| job.write(row, random)),
+            false => Ok(()),
+        })
+    });
 
 pub const ARCHIVED_JOBS: Table =
-    table("doma_panda.jobsarchived4", JOB_COLUMNS, |world, _, rows| {
+    Table::panda("doma_panda.jobsarchived4", JOB_COLUMNS, |world, _, rows| {
         jobs(world, |job, random| match job.under_way {
             true => Ok(()),
             false => rows.row(|row| job.write(row, random)),
         })
     });
 
-pub const FILES: Table = table(
+pub const FILES: Table = Table::panda(
     "doma_panda.filestable4",
     "row_id, pandaid, modificationtime, guid, lfn, type, dataset, status, destinationdblock, destinationse, fsize, \
      checksum, scope, jeditaskid, attemptnr",

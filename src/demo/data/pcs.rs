@@ -5,27 +5,14 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use super::Table;
 use super::world::{USERS, World};
-use super::{Database, Table};
 use crate::demo::copy::{DAY, Row, Rows};
 use crate::demo::random::Random;
 
-const fn table(
-    name: &'static str,
-    columns: &'static str,
-    fill: fn(&World, &mut Random, &mut Rows) -> io::Result<()>,
-) -> Table {
-    Table {
-        database: Database::Swf,
-        name,
-        columns,
-        fill,
-    }
-}
-
 const CATEGORY_NAMES: &[&str] = &["DIS", "SIDIS", "Exclusive", "Jets & HF", "Übergänge"];
 
-pub const CATEGORIES: Table = table(
+pub const CATEGORIES: Table = Table::swf(
     "pcs_physics_category",
     "digit, name, description, created_by, created_at",
     |world, random, rows| {
@@ -50,7 +37,7 @@ pub const CATEGORIES: Table = table(
 const COLUMNS: &str =
     "tag_number, tag_label, status, description, parameters, created_by, created_at, updated_at";
 
-pub const PHYSICS: Table = table(
+pub const PHYSICS: Table = Table::swf(
     "pcs_physics_tag",
     // The shared ones, and one of its own.
     "tag_number, tag_label, status, description, parameters, created_by, created_at, updated_at, category_id",
@@ -74,7 +61,7 @@ pub const PHYSICS: Table = table(
     },
 );
 
-pub const EVGEN: Table = table("pcs_evgen_tag", COLUMNS, |world, random, rows| {
+pub const EVGEN: Table = Table::swf("pcs_evgen_tag", COLUMNS, |world, random, rows| {
     simple(world, random, rows, 'e', |random| {
         json!({
             "generator": random.pick(&["pythia8", "BeAGLE", "DJANGOH"]),
@@ -85,7 +72,7 @@ pub const EVGEN: Table = table("pcs_evgen_tag", COLUMNS, |world, random, rows| {
     })
 });
 
-pub const SIMULATION: Table = table("pcs_simu_tag", COLUMNS, |world, random, rows| {
+pub const SIMULATION: Table = Table::swf("pcs_simu_tag", COLUMNS, |world, random, rows| {
     simple(world, random, rows, 's', |random| {
         json!({
             "geometry": random.pick(&["epic_craterlake", "epic_brycecanyon"]),
@@ -95,7 +82,7 @@ pub const SIMULATION: Table = table("pcs_simu_tag", COLUMNS, |world, random, row
     })
 });
 
-pub const RECONSTRUCTION: Table = table("pcs_reco_tag", COLUMNS, |world, random, rows| {
+pub const RECONSTRUCTION: Table = Table::swf("pcs_reco_tag", COLUMNS, |world, random, rows| {
     simple(world, random, rows, 'r', |random| {
         json!({
             "release": random.pick(&["25.07.0", "25.10.4", "26.01.1"]),

@@ -3,26 +3,13 @@
 
 use std::io;
 
+use super::Table;
 use super::panda::{Job, jobs};
 use super::world::{SITES, World};
-use super::{Database, Table};
-use crate::demo::copy::{DAY, Rows};
+use crate::demo::copy::DAY;
 use crate::demo::random::Random;
 
-const fn table(
-    name: &'static str,
-    columns: &'static str,
-    fill: fn(&World, &mut Random, &mut Rows) -> io::Result<()>,
-) -> Table {
-    Table {
-        database: Database::Panda,
-        name,
-        columns,
-        fill,
-    }
-}
-
-pub const QUEUES: Table = table(
+pub const QUEUES: Table = Table::panda(
     "doma_panda.schedconfig_json",
     "panda_queue, data, last_update",
     |world, random, rows| {
@@ -63,7 +50,7 @@ fn configuration(random: &mut Random, name: &str) -> String {
     )
 }
 
-pub const WORKERS: Table = table(
+pub const WORKERS: Table = Table::panda(
     "doma_panda.harvester_workers",
     "harvesterid, workerid, lastupdate, status, batchid, computingsite, submittime, errorcode, stdout, stderr, \
      batchlog, diagmessage, njobs",
@@ -101,7 +88,7 @@ pub const WORKERS: Table = table(
     },
 );
 
-pub const WORKER_JOBS: Table = table(
+pub const WORKER_JOBS: Table = Table::panda(
     "doma_panda.harvester_rel_jobs_workers",
     "harvesterid, workerid, pandaid, lastupdate",
     |world, _, rows| {

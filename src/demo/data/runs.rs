@@ -1,29 +1,12 @@
 //! The tables of data taking in the workflow database: runs, their files of raw data, the slices that are processed fast,
 //! and the states that a run goes through.
 
-use std::io;
-
 use serde_json::json;
 
-use super::world::World;
-use super::{Database, Table};
-use crate::demo::copy::{HOUR, MINUTE, Rows, SECOND};
-use crate::demo::random::Random;
+use super::Table;
+use crate::demo::copy::{HOUR, MINUTE, SECOND};
 
-const fn table(
-    name: &'static str,
-    columns: &'static str,
-    fill: fn(&World, &mut Random, &mut Rows) -> io::Result<()>,
-) -> Table {
-    Table {
-        database: Database::Swf,
-        name,
-        columns,
-        fill,
-    }
-}
-
-pub const RUNS: Table = table(
+pub const RUNS: Table = Table::swf(
     "swf_runs",
     "run_number, start_time, end_time, run_conditions",
     |world, random, rows| {
@@ -59,7 +42,7 @@ const STF_STATUSES: &[(&str, u64)] = &[
     ("archived", 2),
 ];
 
-pub const STF_FILES: Table = table(
+pub const STF_FILES: Table = Table::swf(
     "swf_stf_files",
     "file_id, machine_state, file_size_bytes, checksum, created_at, status, metadata, run_id, daq_state, \
      daq_substate, workflow_id, workflow_status, stf_filename, tf_count",
@@ -93,7 +76,7 @@ pub const STF_FILES: Table = table(
     },
 );
 
-pub const TF_FILES: Table = table(
+pub const TF_FILES: Table = Table::swf(
     "swf_fastmon_files",
     "tf_file_id, tf_filename, file_size_bytes, checksum, status, metadata, created_at, updated_at, stf_file_id, \
      tf_count, tf_first, tf_last",
@@ -135,7 +118,7 @@ const SLICE_STATUSES: &[(&str, u64)] = &[
     ("failed", 5),
 ];
 
-pub const SLICES: Table = table(
+pub const SLICES: Table = Table::swf(
     "swf_tf_slices",
     "slice_id, tf_first, tf_last, tf_count, tf_filename, stf_filename, run_number, status, retries, metadata, \
      created_at, updated_at, assigned_worker, assigned_at, completed_at",
@@ -182,7 +165,7 @@ pub const SLICES: Table = table(
     },
 );
 
-pub const STATES: Table = table(
+pub const STATES: Table = Table::swf(
     "swf_run_state",
     "run_number, phase, state, substate, target_worker_count, active_worker_count, stf_samples_received, \
      slices_created, slices_queued, slices_processing, slices_completed, slices_failed, state_changed_at, updated_at, \
@@ -217,7 +200,7 @@ pub const STATES: Table = table(
     },
 );
 
-pub const EVENTS: Table = table(
+pub const EVENTS: Table = Table::swf(
     "swf_system_state_events",
     "timestamp, run_number, event_type, state, substate, event_data",
     |world, random, rows| {
@@ -241,7 +224,7 @@ pub const EVENTS: Table = table(
     },
 );
 
-pub const PERSISTENT: Table = table(
+pub const PERSISTENT: Table = Table::swf(
     "swf_persistent_state",
     "state_data, updated_at",
     |world, random, rows| {

@@ -1,29 +1,14 @@
 //! The tables of the workflow database. Values are as in life: other scripts, quotes, NULLs, ties, agents that
 //! stopped without saying so, errors.
 
-use std::io;
-
 use serde_json::json;
 
-use super::world::{self, USERS, World};
-use super::{Database, Table};
-use crate::demo::copy::{DAY, HOUR, MINUTE, Micros, Rows, SECOND};
+use super::Table;
+use super::world::{self, USERS};
+use crate::demo::copy::{DAY, HOUR, MINUTE, Micros, SECOND};
 use crate::demo::random::Random;
 
-const fn table(
-    name: &'static str,
-    columns: &'static str,
-    fill: fn(&World, &mut Random, &mut Rows) -> io::Result<()>,
-) -> Table {
-    Table {
-        database: Database::Swf,
-        name,
-        columns,
-        fill,
-    }
-}
-
-pub const NAMESPACES: Table = table(
+pub const NAMESPACES: Table = Table::swf(
     "swf_namespace",
     "name, owner, description, metadata, created_at, updated_at",
     |world, random, rows| {
@@ -48,7 +33,7 @@ pub const NAMESPACES: Table = table(
     },
 );
 
-pub const AGENTS: Table = table(
+pub const AGENTS: Table = Table::swf(
     "swf_systemagent",
     "instance_name, agent_type, description, status, last_heartbeat, agent_url, created_at, updated_at, \
      current_stf_count, last_stf_processed, total_stf_processed, workflow_enabled, namespace, metadata, \
@@ -111,7 +96,7 @@ pub const AGENTS: Table = table(
     },
 );
 
-pub const DEFINITIONS: Table = table(
+pub const DEFINITIONS: Table = Table::swf(
     "swf_workflow_definitions",
     "workflow_name, version, workflow_type, definition, parameter_values, created_by, created_at, updated_at",
     |world, random, rows| {
@@ -132,7 +117,7 @@ pub const DEFINITIONS: Table = table(
     },
 );
 
-pub const EXECUTIONS: Table = table(
+pub const EXECUTIONS: Table = Table::swf(
     "swf_workflow_executions",
     "execution_id, parameter_values, performance_metrics, status, start_time, end_time, executed_by, \
      workflow_definition_id, namespace",
@@ -167,7 +152,7 @@ pub const EXECUTIONS: Table = table(
     },
 );
 
-pub const MESSAGES: Table = table(
+pub const MESSAGES: Table = Table::swf(
     "swf_workflow_messages",
     "message_id, message_type, sender_agent, sender_type, message_content, sent_at, is_successful, queue_name, \
      namespace, execution_id, run_id",
@@ -280,7 +265,7 @@ const LOG_MESSAGES: &[&str] = &[
     "接続が切れました",
 ];
 
-pub const LOGS: Table = table(
+pub const LOGS: Table = Table::swf(
     "swf_applog",
     "app_name, instance_name, timestamp, level, levelname, message, module, funcname, lineno, process, thread, \
      extra_data",
@@ -331,7 +316,7 @@ pub const LOGS: Table = table(
     },
 );
 
-pub const MEMORIES: Table = table(
+pub const MEMORIES: Table = Table::swf(
     "swf_ai_memory",
     "username, session_id, role, content, created_at, namespace, project_path",
     |world, random, rows| {
