@@ -12,10 +12,10 @@ use crate::harness::control::{self, Ran, tine};
 use crate::harness::database::Database;
 use crate::harness::http::Connection;
 use crate::harness::mcp::{Era, Post};
+use crate::harness::process;
 use crate::harness::server::{Server, kill_pid};
 use crate::harness::setup::{PATIENT, Setup};
 use crate::harness::wait;
-use crate::harness::process;
 
 /// More than the whole of a stop takes on a busy machine.
 const GONE: Duration = Duration::from_secs(25);
