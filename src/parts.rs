@@ -105,6 +105,7 @@ pub fn effects(settings: &Settings, files: &Files) -> Result<effects::Settings, 
         programs: settings.programs.clone(),
         brokers,
         private: settings.http_private.clone(),
+        cache: effects::Cache::default(),
     })
 }
 

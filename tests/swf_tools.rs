@@ -9,6 +9,7 @@ mod errors;
 mod every;
 mod executions;
 mod faults;
+mod harvester;
 mod logs;
 mod memory;
 mod messages;
@@ -17,6 +18,7 @@ mod pcs;
 mod queues;
 mod runs;
 mod study;
+mod study_logs;
 mod table;
 mod tasks;
 mod testbed;
@@ -35,6 +37,7 @@ use crate::harness::database::connect;
 use crate::harness::mcp::{ERAS, Era, Post};
 use crate::harness::server::Server;
 use crate::harness::setup::Setup;
+use crate::harness::wait;
 
 /// The generated data, loaded once for all tests of this module. Its cluster ends with the test binary.
 fn data() -> &'static Demo {

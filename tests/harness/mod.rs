@@ -2,6 +2,7 @@
 //! and a PostgreSQL of their own. Knows nothing of any single test.
 
 pub mod broker;
+pub mod canned;
 pub mod control;
 pub mod database;
 pub mod expect;

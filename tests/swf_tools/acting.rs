@@ -493,26 +493,3 @@ fn the_systems_state_has_all_its_parts() {
             .contains("username")
     );
 }
-
-#[test]
-fn harvesters_answer_is_counted_and_rubbish_refused() {
-    // The test's web server echoes the request, which is no list.
-    let strict = bench(None, "");
-    let refused = error(&strict, "panda_harvester_workers", json!({}));
-    assert!(
-        refused["error"]
-            .as_str()
-            .expect("words")
-            .contains("no public address"),
-        "{refused}"
-    );
-    let listed = bench(None, "[http]\nprivate = [\"127.0.0.1\"]");
-    let refused = error(&listed, "panda_harvester_workers", json!({"site": "a b"}));
-    assert!(
-        refused["error"]
-            .as_str()
-            .expect("words")
-            .contains("no list"),
-        "{refused}"
-    );
-}

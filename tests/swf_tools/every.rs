@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use super::*;
-use crate::harness::{installed, wait};
+use crate::harness::installed;
 
 /// An argument that each required parameter takes.
 fn sample(parameter: &str) -> Value {

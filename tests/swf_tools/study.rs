@@ -1,12 +1,9 @@
-//! panda_study_job, with a PanDA monitor of our own that has a log of every job, or none.
-
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::thread;
+//! panda_study_job: what the tables say of a job, with a PanDA monitor of our own that has no log of it. What comes of logs: `study_logs`.
 
 use super::faults::errors;
 use super::table::{Fields, Is, objects};
 use super::*;
+use crate::harness::canned::{Canned, Does};
 
 const JOB: Fields = &[
     ("pandaid", Is::Plain("pandaid")),
@@ -104,39 +101,20 @@ const TASK: Fields = &[
     ("workinggroup", Is::Plain("workinggroup")),
 ];
 
-/// Answers every request with this log, or with 404. Ends with the test binary.
-fn monitor(log: Option<String>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let Ok(mut client) = client else { continue };
-            let mut lines = BufReader::new(client.try_clone().expect("a socket")).lines();
-            let first = lines.next().and_then(Result::ok).unwrap_or_default();
-            while lines
-                .next()
-                .and_then(Result::ok)
-                .is_some_and(|line| !line.is_empty())
-            {}
-            let found = first.starts_with("GET /filebrowser/?pandaid=");
-            let (status, body) = match &log {
-                Some(log) if found => ("200 OK", log.as_str()),
-                _ => ("404 Not Found", "nothing"),
-            };
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = client
-                .write_all(head.as_bytes())
-                .and_then(|()| client.write_all(body.as_bytes()));
-        }
-    });
-    url
+/// A monitor that has this log of every job, or none.
+pub fn monitor(log: Option<String>) -> Canned {
+    Canned::start(match log {
+        Some(log) => Does::Answer("200 OK", "text/plain", log),
+        None => Does::Answer("404 Not Found", "text/plain", "nothing".to_owned()),
+    })
 }
 
 /// A server with this one tool, and the monitor that it asks.
-fn bench(log: Option<String>) -> Bench {
+pub fn bench(log: Option<String>) -> Bench {
+    bench_asking(&monitor(log))
+}
+
+pub fn bench_asking(monitor: &Canned) -> Bench {
     let mut bench = Bench::start();
     let cluster = data().cluster();
     let own = bench.server.path("study");
@@ -146,7 +124,7 @@ fn bench(log: Option<String>) -> Bench {
     }
     bench.server = Setup::bare()
         .workers(1)
-        .variable("PANDA_BASE_URL", &monitor(log))
+        .variable("PANDA_BASE_URL", &format!("http://{}", monitor.address))
         .database("swf", &cluster.url("swf", LOGIN))
         .database("panda", &cluster.url("panda", LOGIN))
         .table("[http]\nprivate = [\"127.0.0.0/8\"]")
@@ -164,7 +142,7 @@ fn without_nulls(object: &Value) -> Value {
 }
 
 /// What the tables say of a job, all but its log.
-fn known(bench: &mut Bench, id: i64) -> Value {
+pub fn known(bench: &mut Bench, id: i64) -> Value {
     let columns: Vec<&str> = JOB.iter().map(|(name, _)| *name).collect();
     let columns = columns.join(", ");
     let rest = format!(
@@ -274,71 +252,4 @@ fn a_job_is_told_from_every_table_when_there_is_no_log() {
         let message = bench.refused("panda_study_job", json!({"pandaid": wrong}));
         assert!(message.starts_with("pandaid: "), "{message}");
     }
-}
-
-#[test]
-fn the_end_of_a_log_is_shown_up_to_the_line_that_tells_most() {
-    let told = "ERROR: FAILED to stage-in file of the größte Datei";
-    let line = |number: usize| format!("line {number}");
-    let log: Vec<String> = (0..500)
-        .map(|n| if n == 300 { told.to_owned() } else { line(n) })
-        .collect();
-    let mut bench = bench(Some(log.join("\n") + "\n"));
-    for (code, file, from, to) in [
-        (1099, "pilotlog.txt", 261, 300),
-        (1235, "pilotlog.txt", 460, 499),
-        (1305, "payload.stdout", 200, 499),
-    ] {
-        let id = number(
-            &mut bench.panda,
-            &format!(
-                "SELECT max(pandaid) FROM doma_panda.jobsarchived4 WHERE piloterrorcode = {code}"
-            ),
-            &[],
-        );
-        let answer = bench.call("panda_study_job", json!({"pandaid": id}));
-        let analysis = &answer["log_analysis"];
-        assert_eq!(
-            keys(analysis),
-            [
-                "failure_type",
-                "log_filename",
-                "log_source",
-                "log_excerpt",
-                "log_available"
-            ]
-        );
-        assert_eq!(
-            analysis["log_excerpt"],
-            json!(log[from..=to].join("\n")),
-            "{code}"
-        );
-        assert_eq!(analysis["log_filename"], file);
-        assert_eq!(analysis["log_source"], "filebrowser");
-        assert_eq!(analysis["log_available"], true);
-        let kind = analysis["failure_type"].as_str().expect("a kind");
-        assert!(
-            match code {
-                1099 => kind == "timeout",
-                1235 => kind == "memory",
-                _ => kind == "stagein_failed",
-            },
-            "{code}: {kind}"
-        );
-    }
-}
-
-#[test]
-fn a_log_of_long_lines_is_cut() {
-    let mut bench = bench(Some("é".repeat(50_000)));
-    let id = number(
-        &mut bench.panda,
-        "SELECT max(pandaid) FROM doma_panda.jobsarchived4 WHERE piloterrorcode = 1305",
-        &[],
-    );
-    let answer = bench.call("panda_study_job", json!({"pandaid": id}));
-    let excerpt = answer["log_analysis"]["log_excerpt"]
-        .as_str()
-        .expect("text");
-    assert_eq!(excerpt, "é".repeat(6_000));
 }

@@ -24,6 +24,8 @@ url_setting = "panda_url"
 path = ["harvester", "getworkerstats", ""]
 query = { lastupdate_from = ":from", lastupdate_to = ":to", computingsite = ":site" }
 max_bytes = 8388608
+# The window ends with the last half minute, so that all who ask within it ask the same.
+cache = "30s"
 
 [[example]]
 args = { site = "BNL_PanDA_1" }
@@ -38,17 +40,18 @@ SELECT json_build_object(
     'from', window_from, 'to', window_to,
     'effects', json_build_array(json_build_object('effect', 'count', 'values', json_build_object(
         'from', window_from, 'to', window_to, 'site', :site))))
-FROM  (SELECT to_char((now() - make_interval(hours => :hours)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS window_from,
-              to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS window_to) w;
+FROM  (SELECT to_char((t.moment - make_interval(hours => :hours)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS window_from,
+              to_char(t.moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS window_to
+       FROM  (SELECT to_timestamp(floor(extract(epoch FROM now()) / 30) * 30) AS moment) t) w;
 
 WITH item AS (
     SELECT coalesce(nullif(row ->> 'status', ''), 'unknown') AS status,
            coalesce(nullif(row ->> 'computingsite', ''), 'unknown') AS site,
            coalesce(nullif(row ->> 'resourcetype', ''), 'unknown') AS resourcetype,
-           (row ->> 'nworkers')::numeric::bigint AS n
+           trunc((row ->> 'nworkers')::numeric)::bigint AS n
     FROM   json_array_elements(CASE WHEN json_typeof(:outcome -> 0 -> 'json') = 'array' THEN :outcome -> 0 -> 'json' ELSE '[]'::json END) AS row
     WHERE  json_typeof(row) = 'object'
-      AND  row ->> 'nworkers' ~ '^[0-9]{1,15}$'
+      AND  row ->> 'nworkers' ~ '^-?[0-9]{1,15}(\.[0-9]{1,15})?$'
 )
 SELECT CASE
     WHEN NOT (:outcome -> 0 ->> 'ok')::boolean

@@ -33,6 +33,7 @@ optional = true
 timeout = "3s"
 max_bytes = 4194304
 too_large = "tail"
+cache = "5m"
 
 [effects.log]
 kind = "http"
@@ -179,7 +180,8 @@ SELECT coalesce((
                   WHEN 1235 THEN 'job has exceeded the memory limit'
                   WHEN 1324 THEN 'Service not available'
                   ELSE regexp_replace(nullif(left(s.piloterrordiag, 40), ''), '([][\\.^$*+?(){}|])', '\\\1', 'g') END,
-        'effects', (SELECT coalesce(json_agg(json_build_object('effect', e.name, 'values', e.given) ORDER BY e.place), '[]')
+        -- The log of a job that may go on still grows.
+        'effects', (SELECT coalesce(json_agg(json_build_object('effect', e.name, 'values', e.given, 'fresh', s.jobstatus = 'holding') ORDER BY e.place), '[]')
                     FROM  (VALUES
                                (1, 'nersc', json_build_object('site', s.computingsite, 'pandaid', s.pandaid), s.nersc IS NOT NULL),
                                (2, 'filebrowser', json_build_object('pandaid', s.pandaid, 'filename', s.log_filename), s.ended_badly),

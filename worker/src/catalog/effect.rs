@@ -16,6 +16,8 @@ use crate::effects::TooLarge;
 const MAX_BYTES: usize = 1 << 20;
 /// The most that an effect can ask for.
 const MOST_BYTES: usize = 64 << 20;
+/// A worker's cache lives no longer than the worker, so longer would be a promise that it can't keep.
+const LONGEST_CACHE: Duration = Duration::from_secs(3600);
 
 /// One declared effect.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +49,8 @@ pub(crate) struct Http {
     pub(super) body: Option<Term>,
     pub(super) max_bytes: usize,
     pub(super) too_large: TooLarge,
+    /// How long a good answer may be used again.
+    pub(super) cache: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -192,6 +196,17 @@ fn http(
         let message = format!("a {method} has no body");
         faults.error_with(table.place_of("body"), message, "write method = \"POST\"");
     }
+    let cache = table.duration("cache", faults);
+    if let Some(cache) = &cache
+        && method != "GET"
+    {
+        let message = format!("the answer to a {method} is not kept: each must reach the server");
+        faults.error_with(cache.span.clone(), message, "remove `cache`");
+    } else if let Some(cache) = &cache
+        && cache.value > LONGEST_CACHE
+    {
+        faults.error(cache.span.clone(), "`cache` is at most 60m");
+    }
     let too_large = table.word(
         "too_large",
         &[
@@ -211,6 +226,7 @@ fn http(
         body,
         max_bytes: max_bytes(table, faults),
         too_large: too_large.map_or(TooLarge::Error, |at| at.value),
+        cache: cache.map(|at| at.value),
     })
 }
 

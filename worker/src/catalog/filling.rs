@@ -97,6 +97,7 @@ impl Effect {
             body: body.map(|body| body.to_string()),
             max_bytes: http.max_bytes,
             too_large: http.too_large,
+            cache: http.cache,
         })
     }
 

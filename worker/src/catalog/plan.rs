@@ -17,7 +17,7 @@ use super::outcome::{Content, Outcome};
 use super::parameter::Parameter;
 use super::statement::Form;
 use super::wrap::Variant;
-use crate::effects::{self, Act};
+use crate::effects::{self, Act, Request};
 
 /// The most effects of one call.
 const MOST: usize = 16;
@@ -77,6 +77,9 @@ struct Wanted {
     effect: String,
     #[serde(default)]
     values: Map<String, Value>,
+    /// Past the cache.
+    #[serde(default)]
+    fresh: bool,
 }
 
 /// Reads a plan.
@@ -106,7 +109,13 @@ pub(crate) fn read<'a>(json: &'a str, effects: &[Effect]) -> Result<Plan<'a>, St
                 effect.name
             )));
         }
-        acts.push(effect.act(&one.values)?);
+        let mut act = effect.act(&one.values)?;
+        if one.fresh
+            && let Request::Http(request) = &mut act.request
+        {
+            request.cache = None;
+        }
+        acts.push(act);
     }
     Ok(Plan::Act(acts))
 }

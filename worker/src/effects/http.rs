@@ -1,11 +1,11 @@
 //! One HTTP request, by ureq: no proxy of the environment, redirects to the same host only, public addresses unless listed, and no
-//! more bytes than asked for.
+//! more bytes than asked for. An answer may come from the cache, if the request allows it.
 
 use std::io::Read;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 use ureq::config::Config;
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -14,6 +14,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
 use super::address::{Network, is_allowed};
+use super::cache::Answer;
 use super::{HttpRequest, Outcome, Settings, TooLarge, content};
 
 /// Redirects on the same host that are followed.
@@ -21,6 +22,10 @@ const REDIRECTS: usize = 3;
 const CHUNK: usize = 16 * 1024;
 
 pub fn perform(request: &HttpRequest, settings: &Settings, deadline: Instant) -> Outcome {
+    let began = Instant::now();
+    if let Some((answer, age)) = settings.cache.find(request, began) {
+        return told_of(&answer, &request.url, Some(age));
+    }
     let mut url = request.url.clone();
     for _ in 0..=REDIRECTS {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -32,7 +37,7 @@ pub fn perform(request: &HttpRequest, settings: &Settings, deadline: Instant) ->
             Err(error) => return Outcome::failed(told(&error, &url, settings)),
         };
         if !response.status().is_redirection() || request.method != "GET" {
-            return answered(request, &url, &mut response);
+            return answered(request, &url, &mut response, settings, began);
         }
         let target = response.headers().get("location");
         let target = target.and_then(|value| value.to_str().ok());
@@ -42,7 +47,7 @@ pub fn perform(request: &HttpRequest, settings: &Settings, deadline: Instant) ->
                 let error = format!("{} redirects to another host", place(&url));
                 return Outcome::failed(error);
             }
-            None => return answered(request, &url, &mut response),
+            None => return answered(request, &url, &mut response, settings, began),
         }
     }
     Outcome::failed(format!(
@@ -105,35 +110,58 @@ fn roots() -> RootCerts {
         .clone()
 }
 
-fn answered(request: &HttpRequest, url: &str, response: &mut Response<Body>) -> Outcome {
-    let status = response.status();
-    let mut fields = Map::new();
-    fields.insert("status".into(), status.as_u16().into());
+fn answered(
+    request: &HttpRequest,
+    url: &str,
+    response: &mut Response<Body>,
+    settings: &Settings,
+    began: Instant,
+) -> Outcome {
     let kind = response.headers().get("content-type");
     let kind = kind
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
-    fields.insert("content_type".into(), kind.into());
-    let body = read(&mut response.body_mut().as_reader(), request);
-    match body {
-        Ok((bytes, cut)) => {
-            fields.insert("cut".into(), cut.into());
-            content(&mut fields, "body", &bytes);
-        }
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        content_type: kind,
+        body: Vec::new(),
+        cut: false,
+    };
+    match read(&mut response.body_mut().as_reader(), request) {
+        Ok((bytes, cut)) => (answer.body, answer.cut) = (bytes, cut),
         Err(error) => {
             return Outcome {
-                fields,
+                fields: head(&answer),
                 ..Outcome::failed(format!("{}: {error}", place(url)))
             };
         }
     }
-    if status.is_success() {
+    settings.cache.keep(request, &answer, began, Instant::now());
+    told_of(&answer, url, None)
+}
+
+/// What came of a request that was answered, just now or so long ago.
+fn told_of(answer: &Answer, url: &str, age: Option<Duration>) -> Outcome {
+    let mut fields = head(answer);
+    fields.insert("cut".into(), answer.cut.into());
+    if let Some(age) = age {
+        fields.insert("age".into(), age.as_secs().into());
+    }
+    content(&mut fields, "body", &answer.body);
+    if (200..300).contains(&answer.status) {
         return Outcome::done(fields);
     }
     Outcome {
         fields,
-        ..Outcome::failed(format!("{} answered {}", place(url), status.as_u16()))
+        ..Outcome::failed(format!("{} answered {}", place(url), answer.status))
     }
+}
+
+fn head(answer: &Answer) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("status".into(), answer.status.into());
+    fields.insert("content_type".into(), answer.content_type.clone().into());
+    fields
 }
 
 /// The body, and whether some of it is missing.
@@ -262,6 +290,7 @@ mod tests {
             body: None,
             max_bytes: 4,
             too_large,
+            cache: None,
         };
         let read = |too_large| read(&mut &b"abcdef"[..], &request(too_large));
         assert_eq!(read(TooLarge::Head), Ok((b"abcd".to_vec(), true)));

@@ -2,6 +2,7 @@
 //! pool, each effect within its deadline, and tells what came of it as JSON. Knows neither clients nor SQL.
 
 mod address;
+mod cache;
 mod http;
 mod program;
 mod settings;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::blocking::Cancel;
 pub use address::{Network, NetworkError};
+pub use cache::Cache;
 pub use settings::{Broker, BrokerError, Program, Settings};
 
 /// One effect with all its values.
@@ -34,7 +36,7 @@ pub enum Request {
     Stomp(Message),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     pub method: &'static str,
     pub url: String,
@@ -44,6 +46,8 @@ pub struct HttpRequest {
     /// The most bytes of an answer.
     pub max_bytes: usize,
     pub too_large: TooLarge,
+    /// How long a good answer may be used again.
+    pub cache: Option<Duration>,
 }
 
 /// What becomes of an answer that is larger than it may be.

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::address::Network;
+use super::cache::Cache;
 use super::stomp::Channel;
 use crate::files::Files;
 
@@ -20,6 +21,8 @@ pub struct Settings {
     pub brokers: BTreeMap<String, Broker>,
     /// Private addresses that HTTP requests may go to all the same.
     pub private: Vec<Network>,
+    /// The worker's answers of HTTP servers.
+    pub cache: Cache,
 }
 
 /// A program that tools may run.

@@ -127,6 +127,27 @@ fn a_plans_result_is_the_result_and_a_wrong_plan_an_error() {
 }
 
 #[test]
+fn a_plan_can_ask_past_the_cache() {
+    let ask = "shape = \"document\"\n[params.id]\ntype = \"integer\"\n\
+               [effects.ask]\nkind = \"http\"\nurl = \"http://a\"\ncache = \"2m\"\n";
+    let tool = tool("fresh", ask, TWO);
+    for (more, cache) in [
+        ("", Some(120)),
+        (r#", "fresh": false"#, Some(120)),
+        (r#", "fresh": true"#, None),
+    ] {
+        let plan = format!(r#"{{"effects": [{{"effect": "ask"{more}}}]}}"#);
+        let Step::Act(acts) = planned(&tool, &plan).1 else {
+            panic!("{plan}")
+        };
+        let Request::Http(request) = &acts[0].request else {
+            panic!("{acts:?}")
+        };
+        assert_eq!(request.cache.map(|cache| cache.as_secs()), cache, "{plan}");
+    }
+}
+
+#[test]
 fn every_fault_of_a_tool_with_effects_is_told() {
     let table: &[(&str, &str, &str)] = &[
         (
@@ -193,6 +214,21 @@ fn every_fault_of_a_tool_with_effects_is_told() {
             "[effects.x]\nkind = \"http\"\nurl = \"http://a\"\nbody = 1",
             "SELECT 1; SELECT 2",
             "a GET has no body",
+        ),
+        (
+            "[effects.x]\nkind = \"http\"\nurl = \"http://a\"\nmethod = \"POST\"\ncache = \"5s\"",
+            "SELECT 1; SELECT 2",
+            "the answer to a POST is not kept",
+        ),
+        (
+            "[effects.x]\nkind = \"http\"\nurl = \"http://a\"\ncache = \"61m\"",
+            "SELECT 1; SELECT 2",
+            "`cache` is at most 60m",
+        ),
+        (
+            "[effects.x]\nkind = \"http\"\nurl = \"http://a\"\ncache = \"soon\"",
+            "SELECT 1; SELECT 2",
+            "is not a duration",
         ),
         (
             "[effects.x]\nkind = \"stomp\"\nbroker = \"b\"\ndestination = \":d\"",
