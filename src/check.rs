@@ -73,7 +73,12 @@ pub fn run(
     }
     for tool in catalog.tools() {
         let Some(sql) = tool.sql() else {
-            report.tools.push(ToolReport::named(&tool.name));
+            let mut tool_report = ToolReport::named(&tool.name);
+            if options.examples {
+                tool_report.examples =
+                    examples::run_without_statement(tool, options, &mut report.faults);
+            }
+            report.tools.push(tool_report);
             continue;
         };
         for guard in &sql.null_guards {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tine_worker::blocking::Cancel;
 use tine_worker::catalog::{Builtin, Caller, Catalog, Era, Outcome, Step, Tool, Toolset, Work};
 use tine_worker::db::{self, DbError, Event, Job, Pool, Rows};
-use tine_worker::effects::{self, Act};
+use tine_worker::effects::{self, Act, Whose};
 use tine_worker::files::Files;
 use tine_worker::mcp::{self, Caching, Listed, Prepared, ServerInfo};
 
@@ -172,7 +172,7 @@ impl Local {
                     match tool.answered(&mut call, answer) {
                         Step::Done(outcome) => return Ok(outcome),
                         Step::Act(acts) => {
-                            let outcomes = self.act(&acts, deadline)?;
+                            let outcomes = self.act(tool, &acts, deadline)?;
                             tool.acted(&mut call, &outcomes);
                         }
                     }
@@ -180,15 +180,24 @@ impl Local {
             }
             Ok(Work::Effect(acts)) => {
                 let deadline = Instant::now() + self.settings.timeout_request;
-                Ok(tool.told(self.act(&acts, deadline)?))
+                Ok(tool.told(self.act(tool, &acts, deadline)?))
             }
         }
     }
 
-    fn act(&self, acts: &[Act], deadline: Instant) -> Result<Vec<effects::Outcome>, LocalError> {
+    fn act(
+        &self,
+        tool: &Tool,
+        acts: &[Act],
+        deadline: Instant,
+    ) -> Result<Vec<effects::Outcome>, LocalError> {
         let settings = parts::effects(&self.settings, &self.files).map_err(LocalError::Config)?;
         let nobody = Cancel::default();
-        Ok(effects::perform(acts, &settings, deadline, &nobody))
+        let whose = Whose {
+            tool: tool.name.clone(),
+            ..Whose::default()
+        };
+        Ok(effects::perform(acts, &settings, deadline, &nobody, &whose))
     }
 
     /// One database, so that a missing URL of another one is no obstacle.

@@ -90,7 +90,7 @@ pub fn check(client: Client, tools: &[(&str, &str, &str)]) -> Report {
     check::run(&catalog, faults, &mut databases, &Options::default())
 }
 
-fn fault(fault: catalog::Fault) -> Fault {
+pub fn fault(fault: catalog::Fault) -> Fault {
     let origin = Origin::File {
         path: fault.source.file.to_path_buf(),
         text: fault.source.text,

@@ -5,6 +5,7 @@ mod harness;
 mod bots;
 mod call_retries;
 mod check_edges;
+mod check_effects;
 mod check_tools;
 mod cli;
 mod cli_call;

@@ -1,6 +1,6 @@
 //! Runs a tool's examples as calls, undoes what they did, and compares the outcome with what the file expects.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -22,16 +22,38 @@ pub fn run(
     options: &Options,
     faults: &mut Vec<Fault>,
 ) -> Vec<ExampleReport> {
+    each(tool, sql.shape, faults, |example| {
+        let outcome = call(tool, example, options, |call| answer(sql, call, session));
+        let complaint = "leaves an advisory lock behind; take it with pg_advisory_xact_lock";
+        let left = session.forget_locks().unwrap_or(false);
+        (outcome, left.then(|| complaint.to_owned()))
+    })
+}
+
+/// The same for a tool that needs no database. Builtin tools have no examples.
+pub fn run_without_statement(
+    tool: &Tool,
+    options: &Options,
+    faults: &mut Vec<Fault>,
+) -> Vec<ExampleReport> {
+    each(tool, Shape::Document, faults, |example| {
+        let none = |_: &Call| Err(DbError::Unavailable(String::new()));
+        (call(tool, example, options, none), None)
+    })
+}
+
+fn each(
+    tool: &Tool,
+    shape: Shape,
+    faults: &mut Vec<Fault>,
+    mut run: impl FnMut(&Example) -> (Outcome, Option<String>),
+) -> Vec<ExampleReport> {
     let mut reports = Vec::new();
     for example in &tool.examples {
         let started = Instant::now();
-        let outcome = call(tool, sql, example, session, options);
-        let mut complaints = judge(&outcome, &example.expect, sql.shape);
-        if session.forget_locks().unwrap_or(false) {
-            complaints.push(
-                "leaves an advisory lock behind; take it with pg_advisory_xact_lock".to_owned(),
-            );
-        }
+        let (outcome, complaint) = run(example);
+        let mut complaints = judge(&outcome, &example.expect, shape);
+        complaints.extend(complaint);
         let arguments = example.arguments.to_string();
         for complaint in &complaints {
             let message = format!("the example {arguments} {complaint}");
@@ -48,10 +70,9 @@ pub fn run(
 
 fn call(
     tool: &Tool,
-    sql: &Sql,
     example: &Example,
-    session: &mut Session<'_>,
     options: &Options,
+    mut answer: impl FnMut(&Call) -> Result<Rows, DbError>,
 ) -> Outcome {
     let caller = Caller {
         user: example.user.as_deref(),
@@ -62,14 +83,14 @@ fn call(
     let arguments = RawValue::from_string(example.arguments.to_string()).ok();
     match tool.bind(arguments.as_deref(), &caller) {
         Ok(Work::Sql(mut call)) => loop {
-            let answer = answer(sql, &call, session);
+            let answer = answer(&call);
             match tool.answered(&mut call, answer) {
                 Step::Done(outcome) => return outcome,
                 // A check does nothing to the world: the example says what came of it, or all went well.
                 Step::Act(acts) => tool.acted(&mut call, &pretended(&acts, &example.outcome)),
             }
         },
-        Ok(Work::Effect(_)) => Outcome::error("an effect is not performed by a check"),
+        Ok(Work::Effect(acts)) => tool.told(pretended(&acts, &example.outcome)),
         Ok(Work::Builtin(_)) => Outcome::error("a builtin tool has no statement to run"),
         Err(refusal) => refusal.outcome,
     }
@@ -88,6 +109,7 @@ fn pretended(acts: &[Act], outcomes: &[Map<String, Value>]) -> Vec<effects::Outc
             ok: error.is_none(),
             begun: true,
             error,
+            took: Duration::ZERO,
             fields,
         }
     };

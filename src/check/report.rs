@@ -163,11 +163,11 @@ impl fmt::Display for Report {
 }
 
 fn line(tool: &ToolReport) -> String {
-    if tool.statements == 0 {
-        return "no statement proven".to_owned();
-    }
-    let mut text = format!("{} proven", counted(tool.statements, "statement"));
-    if !tool.proven {
+    let mut text = match tool.statements {
+        0 => "no statement proven".to_owned(),
+        count => format!("{} proven", counted(count, "statement")),
+    };
+    if tool.statements > 0 && !tool.proven {
         text = "not proven".to_owned();
     }
     if !tool.examples.is_empty() {

@@ -18,27 +18,35 @@ fn sample(parameter: &str) -> Value {
         "query" => json!("pythia"),
         "panda_queue" => json!("LAKESIDE_HPC"),
         "tf_filename" => json!("swf.run1001.000001_000.tf"),
-        "log_id" | "slice_id" => json!(1),
+        "log_id" | "slice_id" | "pandaid" => json!(1),
+        "message" | "session_id" | "content" => json!("x"),
+        "role" => json!("user"),
         "run_number" => json!(1001),
         other => panic!("what is a {other}?"),
     }
 }
 
-struct Listed {
-    name: String,
-    required: Value,
-    properties: serde_json::Map<String, Value>,
+pub struct Listed {
+    pub name: String,
+    pub required: Value,
+    pub properties: serde_json::Map<String, Value>,
 }
 
 /// Every tool that reads the databases, and asks nobody else.
 fn reading(bench: &Bench) -> Vec<Listed> {
+    listed(bench, |name| {
+        !WRITES.contains(&name) && !ACTS.contains(&name)
+    })
+}
+
+/// The tools that are statements and have such a name.
+pub fn listed(bench: &Bench, which: impl Fn(&str) -> bool) -> Vec<Listed> {
     let result = Post::legacy("tools/list", Value::Null)
         .send(bench.server.address())
         .result();
     let tools = result["tools"].as_array().expect("tools").iter();
     tools
-        .filter(|tool| tool["annotations"]["readOnlyHint"] == true)
-        .filter(|tool| tool["annotations"]["openWorldHint"] == false)
+        .filter(|tool| which(tool["name"].as_str().expect("a name")))
         .filter(|tool| {
             let file = format!("{FOLDER}/{}.sql", tool["name"].as_str().expect("a name"));
             std::path::Path::new(&file).exists()
@@ -65,11 +73,17 @@ fn reading(bench: &Bench) -> Vec<Listed> {
 #[test]
 fn a_value_of_the_wrong_type_is_named_by_every_tool() {
     let bench = Bench::start();
+    let refusals = refuse_wrong_types(&bench, &reading(&bench));
+    assert!(refusals > 400, "{refusals}");
+}
+
+/// Calls every tool with every kind of wrong value for every parameter; how many calls that were.
+pub fn refuse_wrong_types(bench: &Bench, tools: &[Listed]) -> usize {
     let mut refusals = 0;
-    for tool in reading(&bench) {
+    for tool in tools {
         for (parameter, schema) in &tool.properties {
             let time = parameter.ends_with("_time");
-            let wrong = match schema["type"].as_str().expect("a type") {
+            let wrong = match schema["type"].as_str().unwrap_or("any") {
                 "string" if time => vec![json!("soon"), json!("2026-13-45"), json!(5), json!(true)],
                 "string" => vec![
                     json!(5),
@@ -80,7 +94,15 @@ fn a_value_of_the_wrong_type_is_named_by_every_tool() {
                     json!("a\0b"),
                 ],
                 "integer" => vec![json!("x"), json!(1.5), json!([1]), json!({}), json!(1e20)],
+                "number" => vec![json!("x"), json!([1]), json!({}), json!("1e999")],
                 "boolean" => vec![json!("perhaps"), json!(2), json!([])],
+                "any" => vec![
+                    json!(5),
+                    json!("x"),
+                    json!([{}]),
+                    json!(true),
+                    json!({"a": "\0"}),
+                ],
                 other => panic!("{}.{parameter}: {other}", tool.name),
             };
             for value in wrong {
@@ -97,21 +119,20 @@ fn a_value_of_the_wrong_type_is_named_by_every_tool() {
         }
         // All that is wrong is told at once.
         if tool.properties.len() > 1 {
-            let all: serde_json::Map<String, Value> = tool
-                .properties
-                .keys()
-                .map(|name| (name.clone(), json!([])))
-                .collect();
-            let message = bench.refused(&tool.name, Value::Object(all));
+            let typed = tool.properties.iter();
+            let typed = typed.filter(|(_, schema)| schema["type"].is_string());
+            let all: serde_json::Map<String, Value> =
+                typed.map(|(name, _)| (name.clone(), json!([]))).collect();
+            let message = bench.refused(&tool.name, Value::Object(all.clone()));
             assert_eq!(
                 message.lines().count(),
-                tool.properties.len(),
+                all.len(),
                 "{}: {message}",
                 tool.name
             );
         }
     }
-    assert!(refusals > 400, "{refusals}");
+    refusals
 }
 
 /// The text of an answer, and whether it is an error. The moment of an answer, and the span that a namespace was counted for, move

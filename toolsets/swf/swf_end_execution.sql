@@ -6,6 +6,7 @@ and which would count as running for ever. Sends nothing to anybody; to stop a l
 annotations = { read_only = false, destructive = true, idempotent = false, open_world = false }
 shape = "document"
 error = { success = false, error = "{message}" }
+log = "'{execution_id}' terminated, was running since {start_time}"
 error_key = "error"
 
 [params.execution_id]

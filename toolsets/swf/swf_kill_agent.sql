@@ -8,6 +8,7 @@ annotations = { read_only = false, destructive = true, idempotent = true, open_w
 shape = "document"
 expect_rows = 1
 error = { success = false, error = "{message}" }
+log = "'{name}' pid={pid} killed={killed} error={kill_error}"
 error_key = "error"
 
 [params.name]

@@ -44,10 +44,16 @@ body = ":body"
 args = { message = "Grüße", message_type = "test", username = "amara" }
 expect = { columns = ["success", "message", "sender", "message_type", "namespace", "content"] }
 [[example]]
+args = { message = "hello", username = "amara", metadata = [1] }
+expect = { error = "metadata: must be an object" }
+[[example]]
 args = { message = "hello" }
 expect = { error = "username: is required" }
 +++*/
 SELECT CASE
+    WHEN json_typeof(:metadata::json) <> 'object' THEN json_build_object('result', json_build_object(
+        'success', false,
+        'error', 'metadata: must be an object'))
     WHEN coalesce(:token_user, :username) IS NULL THEN json_build_object('result', json_build_object(
         'success', false,
         'error', 'username: is required, because the caller''s token belongs to no user'))

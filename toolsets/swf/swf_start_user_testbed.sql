@@ -6,6 +6,7 @@ swf_get_testbed_status shows both. The command is sent, not awaited: look at the
 annotations = { read_only = false, destructive = false, idempotent = false, open_world = true }
 shape = "document"
 error = { success = false, error = "{message}" }
+log = "start_testbed sent for '{username}' (config {config})"
 error_key = "error"
 
 [params.username]

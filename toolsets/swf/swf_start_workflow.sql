@@ -7,6 +7,7 @@ some seconds. Ask swf_get_testbed_status first whether the testbed is ready."""
 annotations = { read_only = false, destructive = false, idempotent = false, open_world = true }
 shape = "document"
 error = { success = false, error = "{message}" }
+log = "run_workflow sent for '{workflow_name}' (namespace {namespace}, config {config}, realtime {realtime})"
 error_key = "error"
 
 [params.workflow_name]

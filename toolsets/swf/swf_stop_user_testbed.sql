@@ -6,6 +6,7 @@ alive; agents that are left then can be ended with swf_kill_agent. The command i
 annotations = { read_only = false, destructive = true, idempotent = true, open_world = true }
 shape = "document"
 error = { success = false, error = "{message}" }
+log = "stop_testbed sent for '{username}'"
 error_key = "error"
 
 [params.username]

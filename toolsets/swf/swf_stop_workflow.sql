@@ -7,6 +7,7 @@ An execution whose programs are gone already is put in order with swf_end_execut
 annotations = { read_only = false, destructive = true, idempotent = true, open_world = true }
 shape = "document"
 error = { success = false, error = "{message}" }
+log = "stop_workflow sent for execution '{execution_id}'"
 error_key = "error"
 
 [params.execution_id]

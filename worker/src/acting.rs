@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::blocking::{Panicked, Refused, Ticket};
 use crate::catalog;
 use crate::client::Stage;
-use crate::effects::{self, Act};
+use crate::effects::{self, Act, Whose};
 use crate::event_loop::Worker;
 use crate::mcp::Call;
 use crate::record::Ending;
@@ -18,7 +18,7 @@ const FOR_FINISH: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Begins a call's effects; the call keeps its place until they are done.
-    pub fn act(&mut self, key: usize, call: Box<Call>, acts: Vec<Act>) {
+    pub fn act(&mut self, key: usize, mut call: Box<Call>, acts: Vec<Act>) {
         if acts.is_empty() {
             return self.acted(key, call, Ok(Vec::new()));
         }
@@ -27,8 +27,15 @@ impl Worker {
         };
         let deadline = self.effects_end(started, &call);
         let settings = Arc::clone(&self.settings);
+        let whose = Whose {
+            tool: call.tool.name.clone(),
+            request: call.request.clone(),
+        };
+        let names: Vec<&str> = acts.iter().map(|act| act.name.as_str()).collect();
+        // Stands in the record of a call that is given up meanwhile.
+        call.effects = Some(format!("{} handed over", names.join(", ")));
         let work = move |cancel: &crate::blocking::Cancel| {
-            effects::perform(&acts, &settings.effects, deadline, cancel)
+            effects::perform(&acts, &settings.effects, deadline, cancel, &whose)
         };
         match self.blocking.submit(deadline, work) {
             Ok(ticket) => {
@@ -43,6 +50,7 @@ impl Worker {
                         "The server can't do this now; try again in a second."
                     }
                 };
+                call.effects = None;
                 let outcome = call.tool.untried(text);
                 self.ended(key, &call, &outcome, &Ending::default());
             }
@@ -97,6 +105,7 @@ impl Worker {
             );
             return self.ended(key, &call, &outcome, &Ending::default());
         };
+        call.effects = (!outcomes.is_empty()).then(|| effects::summary(&outcomes));
         let outcome = match &mut call.work {
             catalog::Work::Sql(sql) => {
                 tool.acted(sql, &outcomes);

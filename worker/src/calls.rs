@@ -286,6 +286,8 @@ impl Worker {
                 bytes: Some(reply.body.len()),
                 sqlstate: ending.sqlstate.as_deref(),
                 error: ending.error.as_deref(),
+                effects: call.effects.as_deref(),
+                note: call.tool.note(outcome).as_deref(),
                 ..Record::new(&call.request, &call.tool.name, ending.end(outcome))
             },
         );

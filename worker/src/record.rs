@@ -1,5 +1,5 @@
 //! The record of a call: one, whatever becomes of it. Says who called what, how it ended and what it cost; never what was
-//! given or answered. Knows nothing of where records go.
+//! given or answered, but for what its tool's author wants to be said (`log`). Knows nothing of where records go.
 
 use std::time::Duration;
 
@@ -126,6 +126,10 @@ pub struct Record<'a> {
     pub bytes: Option<usize>,
     pub sqlstate: Option<&'a str>,
     pub error: Option<&'a str>,
+    /// What became of its effects.
+    pub effects: Option<&'a str>,
+    /// What the tool says of what it did.
+    pub note: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
@@ -143,6 +147,8 @@ impl<'a> Record<'a> {
             bytes: None,
             sqlstate: None,
             error: None,
+            effects: None,
+            note: None,
         }
     }
 }
@@ -166,7 +172,13 @@ impl Record<'_> {
                 .module_path_static(Some(module_path!()))
                 .file_static(Some(file!()))
                 .line(Some(line!()))
-                .args(format_args!("{} {}", self.tool, self.end.word()))
+                .args(format_args!(
+                    "{} {}{}{}",
+                    self.tool,
+                    self.end.word(),
+                    if self.note.is_some() { ": " } else { "" },
+                    self.note.unwrap_or_default()
+                ))
                 .key_values(self)
                 .build(),
         );
@@ -191,7 +203,8 @@ impl Source for Record<'_> {
         pair("rows", self.rows.map(Into::into))?;
         pair("bytes", self.bytes.map(Into::into))?;
         pair("sqlstate", self.sqlstate.map(Into::into))?;
-        pair("error", self.error.map(Into::into))
+        pair("error", self.error.map(Into::into))?;
+        pair("effects", self.effects.map(Into::into))
     }
 }
 
@@ -257,10 +270,12 @@ mod tests {
             bytes: Some(90),
             sqlstate: None,
             error: None,
+            effects: Some("send ok 2ms"),
+            note: Some("x"),
         };
         assert_eq!(
             crate::pairs::text(&record),
-            " request=r-1 tool=t outcome=ok duration_ms=1.234 token=bot rows=3 bytes=90"
+            " request=r-1 tool=t outcome=ok duration_ms=1.234 token=bot rows=3 bytes=90 effects=\"send ok 2ms\""
         );
     }
 }

@@ -59,7 +59,10 @@ impl Worker {
         let work = self.client(key)?.work.take()?;
         let asker = work.asker;
         let call = self.cancel(work)?;
-        let record = Record::new(&call.request, &call.tool.name, end);
+        let record = Record {
+            effects: call.effects.as_deref(),
+            ..Record::new(&call.request, &call.tool.name, end)
+        };
         self.write_record(asker, &call.asked, record);
         Some(call)
     }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use super::common::Setting;
 use super::fault::{Faults, Source};
 use super::front_matter::{self, SplitError};
+use super::note::Note;
 use super::outcome::Shape;
 use super::page::{self, Page};
 use super::parameter::Parameter;
@@ -107,6 +108,12 @@ fn read_sql(
             faults.error(at.span, "`error_key` is for one row or document");
         }
         at.value
+    });
+    let note = table.string("log", faults).and_then(|text| {
+        if matches!(shape, Shape::Rows | Shape::Content) {
+            faults.error(text.span.clone(), "`log` is for one row or document");
+        }
+        Note::read(&text, faults)
     });
     let (mut parameters, raw_schema) = inputs(&mut table, setting, faults);
     let parameters_end = parameters.len();
@@ -256,6 +263,7 @@ fn read_sql(
             failure,
             raw_schema: raw_schema.is_some(),
             error_key,
+            note,
             plan: planning.map(Box::new),
             zone: setting.zone.clone(),
             template,

@@ -195,7 +195,23 @@ fn spaced(value: &Value) -> String {
             format!("{{{}}}", entries.join(", "))
         }
         Value::String(text) => ascii(text),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => fraction(float),
+            None => number.to_string(),
+        },
         other => other.to_string(),
+    }
+}
+
+/// As Python writes it: the same digits and the same choice of an exponent as Rust's, but its sign always and two digits at the least.
+fn fraction(float: f64) -> String {
+    let text = format!("{float:?}");
+    match text.split_once('e') {
+        None => text,
+        Some((digits, exponent)) => match exponent.strip_prefix('-') {
+            Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+            None => format!("{digits}e+{exponent:0>2}"),
+        },
     }
 }
 
@@ -230,6 +246,22 @@ mod tests {
             ("http://a b/", None),
         ] {
             assert_eq!(host_of(url).as_deref(), host, "{url}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_what_python_writes() {
+        for (float, text) in [
+            (2.0, "2.0"),
+            (-0.25, "-0.25"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1.5e-10, "1.5e-10"),
+            (9007199254740993.0, "9007199254740992.0"),
+            (1e16, "1e+16"),
+            (1.25e300, "1.25e+300"),
+        ] {
+            assert_eq!(spaced(&serde_json::json!(float)), text);
         }
     }
 

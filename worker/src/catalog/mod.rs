@@ -30,6 +30,7 @@ mod lexer;
 mod load;
 mod masks;
 mod nearest;
+mod note;
 mod outcome;
 mod page;
 mod parameter;

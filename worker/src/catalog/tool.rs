@@ -20,6 +20,7 @@ use super::failure::Failure;
 use super::fault::Source;
 use super::fragments::Template as SqlTemplate;
 use super::kind::{JSONB, UNSPECIFIED};
+use super::note::Note;
 use super::outcome::{self, Outcome, Shape};
 use super::page::Page;
 use super::parameter::{Origin, Parameter};
@@ -115,6 +116,8 @@ pub struct Sql {
     pub(crate) zone: TimeZone,
     /// A result with a value under this key is an error.
     pub(crate) error_key: Option<String>,
+    /// What a call that went well leaves in the log.
+    pub(crate) note: Option<Note>,
     /// What goes before, in a tool with effects: then the rest here is about `finish`.
     pub(crate) plan: Option<Box<Planning>>,
     /// By the mask of guards that hold; made on first use.
@@ -128,6 +131,11 @@ impl Tool {
             Era::Legacy => &self.legacy,
             Era::Modern => &self.modern,
         }
+    }
+
+    /// What the log is to say of a call that ended so.
+    pub fn note(&self, outcome: &Outcome) -> Option<String> {
+        self.sql()?.note.as_ref()?.fill(outcome)
     }
 
     pub fn sql(&self) -> Option<&Sql> {

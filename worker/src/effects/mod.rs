@@ -79,6 +79,14 @@ pub struct Message {
     pub body: String,
 }
 
+/// Whose effects they are: for the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whose {
+    pub tool: String,
+    /// The call's request id.
+    pub request: String,
+}
+
 impl Act {
     /// Whether it may change something out there. Only a GET doesn't.
     pub fn changes(&self) -> bool {
@@ -94,6 +102,7 @@ pub struct Outcome {
     /// It was begun, so it may have changed something.
     pub begun: bool,
     pub error: Option<String>,
+    pub took: Duration,
     pub fields: Map<String, Value>,
 }
 
@@ -104,6 +113,7 @@ impl Outcome {
             ok: false,
             begun: true,
             error: Some(error.into()),
+            took: Duration::ZERO,
             fields: Map::new(),
         }
     }
@@ -114,8 +124,20 @@ impl Outcome {
             ok: true,
             begun: true,
             error: None,
+            took: Duration::ZERO,
             fields,
         }
+    }
+
+    /// As a call's record has it: `send ok 12ms`.
+    fn word(&self) -> String {
+        let how = match (self.begun, self.ok) {
+            (false, _) => return format!("{} not begun", self.name),
+            (true, false) => "failed",
+            (true, true) if self.fields.contains_key("age") => "cached",
+            (true, true) => "ok",
+        };
+        format!("{} {how} {}ms", self.name, self.took.as_millis())
     }
 
     /// As a `finish` statement sees it.
@@ -136,6 +158,7 @@ pub fn perform(
     settings: &Settings,
     deadline: Instant,
     cancel: &Cancel,
+    whose: &Whose,
 ) -> Vec<Outcome> {
     let mut failed: Option<&str> = None;
     let mut outcomes = Vec::with_capacity(acts.len());
@@ -157,6 +180,7 @@ pub fn perform(
                 settings,
                 Instant::now() + left.min(act.timeout),
                 cancel,
+                whose,
             ),
         };
         outcome.name.clone_from(&act.name);
@@ -168,19 +192,35 @@ pub fn perform(
     outcomes
 }
 
-fn one(act: &Act, settings: &Settings, deadline: Instant, cancel: &Cancel) -> Outcome {
+fn one(
+    act: &Act,
+    settings: &Settings,
+    deadline: Instant,
+    cancel: &Cancel,
+    whose: &Whose,
+) -> Outcome {
     let began = Instant::now();
-    let outcome = match &act.request {
+    let mut outcome = match &act.request {
         Request::Http(request) => http::perform(request, settings, deadline),
         Request::Program(run) => program::perform(run, settings, deadline, cancel),
-        Request::Stomp(message) => stomp::perform(message, settings, deadline),
+        Request::Stomp(message) => stomp::perform(message, settings, deadline, whose),
     };
-    let ms = began.elapsed().as_millis();
+    outcome.took = began.elapsed();
+    let ms = outcome.took.as_millis();
+    let (tool, request) = (whose.tool.as_str(), whose.request.as_str());
     match &outcome.error {
-        Some(error) => log::info!("effect {} failed after {ms} ms: {error}", act.name),
-        None => log::debug!("effect {} done in {ms} ms", act.name),
+        Some(error) => {
+            log::info!(tool, request; "effect {} failed after {ms} ms: {error}", act.name);
+        }
+        None => log::debug!(tool, request; "effect {} done in {ms} ms", act.name),
     }
     outcome
+}
+
+/// What became of a call's effects, for its record.
+pub fn summary(outcomes: &[Outcome]) -> String {
+    let words: Vec<String> = outcomes.iter().map(Outcome::word).collect();
+    words.join(", ")
 }
 
 /// Text of somebody else's bytes that PostgreSQL can take: no NUL.

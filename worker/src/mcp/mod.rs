@@ -58,6 +58,8 @@ pub struct Call {
     pub asked: Asked,
     /// The request id that client and log get to see; empty until whoever runs the call gives it one.
     pub request: String,
+    /// What became of its effects, for its record.
+    pub effects: Option<String>,
 }
 
 /// A `tools/call` that can't be made.
@@ -369,6 +371,7 @@ fn call(
                 .map(|token| token.get().to_owned()),
             asked: Asked::of(params),
             request: String::new(),
+            effects: None,
         }))),
     }
 }

@@ -49,6 +49,7 @@ fn a_call_goes_from_plan_over_effects_to_finish() {
         ok: true,
         begun: true,
         error: None,
+        took: std::time::Duration::ZERO,
         fields: serde_json::Map::new(),
     };
     tool.acted(&mut call, &[outcome]);

@@ -16,7 +16,7 @@ use rustls::{ClientConnection, StreamOwned};
 use serde_json::Map;
 
 use super::settings::Broker;
-use super::{Message, Outcome, Settings};
+use super::{Message, Outcome, Settings, Whose};
 use frame::{Frame, encode, take};
 
 /// A connection that was not used for so long may have been forgotten by what stands between: another is made.
@@ -44,18 +44,24 @@ enum StompError {
 }
 
 /// Publishes; whether the broker has it is known from its receipt alone.
-pub fn perform(message: &Message, settings: &Settings, deadline: Instant) -> Outcome {
+pub fn perform(
+    message: &Message,
+    settings: &Settings,
+    deadline: Instant,
+    whose: &Whose,
+) -> Outcome {
+    let (tool, request) = (whose.tool.as_str(), whose.request.as_str());
     let Some(broker) = settings.brokers.get(&message.broker) else {
         return Outcome::failed(format!("the broker {} is not configured", message.broker));
     };
     let mut fields = Map::new();
     fields.insert("destination".into(), message.destination.clone().into());
-    let published = broker
-        .channel
-        .with(deadline, |idle| publish(broker, message, idle, deadline));
+    let published = broker.channel.with(deadline, |idle| {
+        publish(broker, message, idle, deadline, whose)
+    });
     let error = match published {
         Some(Ok(())) => {
-            log::debug!("sent a message to {}", message.destination);
+            log::info!(tool, request; "broker {}: sent a message to {}", message.broker, message.destination);
             return Outcome::done(fields);
         }
         Some(Err(StompError::NotSent(reason))) => reason,
@@ -64,6 +70,10 @@ pub fn perform(message: &Message, settings: &Settings, deadline: Instant) -> Out
         }
         None => "other messages were in the way for too long".to_owned(),
     };
+    log::error!(
+        tool, request;
+        "broker {}: no message sent to {}: {error}", message.broker, message.destination
+    );
     Outcome {
         fields,
         ..Outcome::failed(format!("the broker {}: {error}", message.broker))
@@ -121,11 +131,24 @@ fn publish(
     message: &Message,
     idle: &mut Option<Connection>,
     deadline: Instant,
+    whose: &Whose,
 ) -> Result<(), StompError> {
+    let (tool, request) = (whose.tool.as_str(), whose.request.as_str());
     let kept = idle.take().and_then(Connection::usable);
     let mut connection = match kept {
         Some(connection) => connection,
-        None => Connection::open(broker, deadline).map_err(StompError::NotSent)?,
+        None => {
+            let name = &message.broker;
+            log::info!(tool, request; "broker {name}: connecting to {}:{}", broker.host, broker.port);
+            let opened = Connection::open(broker, deadline);
+            match &opened {
+                Ok(_) => log::info!(tool, request; "broker {name}: connected, to send only"),
+                Err(reason) => {
+                    log::error!(tool, request; "broker {name}: can't connect: {reason}");
+                }
+            }
+            opened.map_err(StompError::NotSent)?
+        }
     };
     connection.send(message, deadline)?;
     connection.used = Instant::now();
