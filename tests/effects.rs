@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::harness::canned::{Canned, Does};
 use crate::harness::database::Database;
 use crate::harness::http::Connection;
 use crate::harness::mcp::{ERAS, Era, Post};
@@ -280,6 +281,52 @@ fn a_caller_who_hangs_up_ends_the_program() {
         !fs::exists(format!("/proc/{}", pid.trim())).expect("proc")
     });
     wait::until("its place is free", || server.workers()[0].inflight == 0);
+    wait::until("its record tells how far it was", || {
+        let log = server.log();
+        let mut records = log.lines().filter(|line| line.contains("tool=run_job"));
+        records.any(|line| {
+            line.contains("outcome=cancelled") && line.contains("effects=\"run, then handed over\"")
+        })
+    });
+}
+
+#[test]
+fn a_good_answer_serves_again_while_it_is_good() {
+    let text = |text: &str| Does::Answer("200 OK", "text/plain", text.to_owned());
+    let web = Canned::start(Does::Answer("404 Not Found", "text/plain", "no".to_owned()));
+    let tool = |cache: &str, header: &str| {
+        let more = format!("cache = \"{cache}\"\nheaders = {{ X-Own = \"{header}\" }}\n");
+        http_tool(web.address, "x", &more)
+    };
+    let server = Setup::bare()
+        .workers(1)
+        .table("[http]\nprivate = [\"127.0.0.1\"]")
+        .tool_file("long.toml", &tool("60m", "a"))
+        .tool_file("other.toml", &tool("60m", "b"))
+        .tool_file("short.toml", &tool("300ms", "a"))
+        .start();
+    let ask = |tool: &str| call(&server, tool, json!({}));
+    assert!(ask("long").1, "not found");
+    web.now(text("first"));
+    assert_eq!(ask("long"), ("first".to_owned(), false));
+    web.now(text("second"));
+    assert_eq!(ask("long"), ("first".to_owned(), false));
+    assert_eq!(web.asked(), ["/x", "/x"]);
+    assert_eq!(ask("other"), ("second".to_owned(), false), "another header");
+    ask("short");
+    web.now(text("third"));
+    wait::until("what is no longer good is asked for again", || {
+        ask("short").0 == "third"
+    });
+    assert_eq!(ask("long"), ("first".to_owned(), false));
+    let effects = |what: &str| {
+        let record = format!("effects=\"long {what} ");
+        let log = server.log();
+        log.lines().filter(|line| line.contains(&record)).count()
+    };
+    wait::until("the records tell which came from where", || {
+        [effects("failed"), effects("ok"), effects("cached")] == [1, 1, 2]
+    });
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn list(era: Era) -> Post {
 }
 
 /// A new token as `tine token` makes it: the token itself, and the lines of the tokens file.
-fn make_token(arguments: &[&str]) -> (String, String) {
+pub fn make_token(arguments: &[&str]) -> (String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tine"))
         .arg("token")
         .args(arguments)

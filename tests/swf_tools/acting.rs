@@ -1,7 +1,9 @@
 //! What the tests of the tools that act have in common: data of their own, the real broker, and eyes for messages and errors.
 
+use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
+use postgres::Client;
 use serde_json::Value;
 use tine::demo::{self, Demo, Options};
 
@@ -32,8 +34,12 @@ pub fn bench(testbed: Option<&str>, more: &str) -> Bench {
 }
 
 pub fn bench_at(url: &str, testbed: Option<&str>, more: &str) -> Bench {
+    bench_of(Setup::bare(), url, testbed, Path::new("/bin/kill"), more)
+}
+
+/// With this program for `kill`.
+pub fn bench_of(setup: Setup, url: &str, testbed: Option<&str>, kill: &Path, more: &str) -> Bench {
     let cluster = data().cluster();
-    let setup = Setup::bare();
     let home = setup.path("home");
     let folder = home.join("swf-testbed/workflows");
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -48,7 +54,7 @@ pub fn bench_at(url: &str, testbed: Option<&str>, more: &str) -> Bench {
         .variable("PANDA_BASE_URL", &format!("http://{}", web::start()))
         .database("swf", &cluster.url("swf", "bot"))
         .database("panda", &cluster.url("panda", "bot"))
-        .table("[programs.kill]\npath = \"/bin/kill\"")
+        .table(&format!("[programs.kill]\npath = {:?}", kill.display().to_string()))
         .table(&format!(
             "[brokers.activemq]\nurl = \"{url}\"\nlogin = \"{LOGIN}\"\npasscode_env = \"TEST_PASSCODE\"\n{more}"
         ))
@@ -90,4 +96,22 @@ pub fn bench_with_log(url: &str, name: &str) -> Bench {
          app_name = \"swf-monitor\"\ninstance_name = \"{name}\""
     );
     bench_at(url, None, &log)
+}
+
+/// Adds an agent: name, type, namespace, operational state, and its last heartbeat as SQL has it.
+pub fn add_agent(swf: &mut Client, agent: [&str; 4], heartbeat: &str) {
+    let [name, kind, namespace, state] = agent;
+    let sql = format!(
+        "INSERT INTO swf_systemagent (instance_name, agent_type, description, status, last_heartbeat, created_at, updated_at,
+             current_stf_count, total_stf_processed, workflow_enabled, namespace, operational_state)
+         VALUES ($1, $2, '', 'OK', {heartbeat}, now(), now(), 0, 0, true, nullif($3, ''), $4)"
+    );
+    swf.execute(&sql, &[&name, &kind, &namespace, &state])
+        .expect("an agent");
+}
+
+/// Removes agents whose names begin so.
+pub fn remove_agents(swf: &mut Client, start: &str) {
+    let sql = "DELETE FROM swf_systemagent WHERE starts_with(instance_name, $1)";
+    swf.execute(sql, &[&start]).expect("agents");
 }

@@ -1,9 +1,10 @@
 //! swf_kill_agent, with real processes.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use super::acting::{bench, error};
+use super::acting::{add_agent, bench, bench_of, error, remove_agents};
 use super::*;
 
 #[test]
@@ -95,4 +96,109 @@ fn an_agent_is_killed_where_it_runs_and_marked_in_any_case() {
         .swf
         .batch_execute("DELETE FROM swf_systemagent WHERE namespace = 'killing'")
         .expect("agents");
+}
+
+/// A server whose `kill` does what this script says.
+fn bench_killing_by(script: &str) -> Bench {
+    let setup = Setup::bare();
+    let kill = setup.file("kill", &format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(&kill, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    bench_of(setup, "stomp://127.0.0.1:1", None, &kill, "")
+}
+
+/// Sets an agent's process and host.
+fn runs(bench: &mut Bench, name: &str, pid: Option<i32>, host: Option<&str>) {
+    bench
+        .swf
+        .execute(
+            "UPDATE swf_systemagent SET pid = $2, hostname = $3 WHERE instance_name = $1",
+            &[&name, &pid, &host],
+        )
+        .expect("an agent");
+}
+
+#[test]
+fn what_hinders_a_kill_is_told_and_the_agent_is_marked() {
+    for (start, script, told) in [
+        (
+            "kd-",
+            "echo 'kill: (812) - No such process' >&2; exit 1",
+            "Process 812 was not there (dead already)",
+        ),
+        (
+            "kp-",
+            "echo 'kill: (812) - Operation not permitted' >&2; exit 1",
+            "This server may not kill process 812",
+        ),
+        (
+            "ko-",
+            "echo odd >&2; exit 3",
+            "kill ended with status 3: odd",
+        ),
+        (
+            "kh-",
+            "exec sleep 600",
+            "kill did not end in time and was killed",
+        ),
+    ] {
+        let mut bench = bench_killing_by(script);
+        remove_agents(&mut bench.swf, start);
+        let name = format!("{start}it's \"100%\" é");
+        add_agent(&mut bench.swf, [&name, "data", "k", "READY"], "now()");
+        runs(&mut bench, &name, Some(812), None);
+        let answer = bench.call("swf_kill_agent", json!({"name": name}));
+        let expected = json!({
+            "success": true, "name": name, "pid": 812, "hostname": null, "killed": false, "kill_error": told,
+            "old_state": "READY", "new_state": "EXITED",
+        });
+        assert_eq!(answer.to_string(), expected.to_string());
+        let marked = "SELECT count(*) FROM swf_systemagent WHERE instance_name = $1 AND status = 'EXITED' AND operational_state = 'EXITED'";
+        assert_eq!(number(&mut bench.swf, marked, &[&name]), 1);
+        remove_agents(&mut bench.swf, start);
+    }
+}
+
+#[test]
+fn only_the_agent_of_that_very_name_is_marked_and_only_in_two_columns() {
+    // Whoever is asked to kill says whom.
+    let mut bench = bench_killing_by("echo \"$@\" >> \"$(dirname \"$0\")/killed\"");
+    let host = nix::unistd::gethostname().expect("a name");
+    let host = host.into_string().expect("text");
+    remove_agents(&mut bench.swf, "kx-");
+    for name in ["kx-1", "kx-2", "kx-_", "kx-ONE", "kx-one"] {
+        add_agent(&mut bench.swf, [name, "data", "k", "READY"], "now()");
+        runs(&mut bench, name, Some(812), Some(&host));
+    }
+    let gone = ["kx-gone", "data", "k", "EXITED"];
+    add_agent(&mut bench.swf, gone, "NULL");
+    runs(&mut bench, "kx-gone", Some(0), Some(""));
+    let rest = "SELECT md5(string_agg((to_jsonb(a) - 'status' - 'operational_state')::text, '' ORDER BY id)) FROM swf_systemagent a WHERE starts_with(instance_name, 'kx-')";
+    let before = text(&mut bench.swf, rest);
+    for name in ["kx-%", "kx-", "kx-1 ", "kx-'", "KX-1"] {
+        let words = format!(
+            "There is no agent '{name}'. Use swf_list_agents to see the agents and their exact names."
+        );
+        let refused = error(&bench, "swf_kill_agent", json!({"name": name}));
+        assert_eq!(refused, json!({"success": false, "error": words}));
+    }
+    for name in ["kx-_", "kx-one"] {
+        let answer = bench.call("swf_kill_agent", json!({"name": name}));
+        assert_eq!(
+            (&answer["killed"], &answer["kill_error"]),
+            (&json!(true), &Value::Null)
+        );
+    }
+    // No process: nothing is killed, and nothing hinders.
+    let answer = bench.call("swf_kill_agent", json!({"name": "kx-gone"}));
+    let expected = json!({
+        "success": true, "name": "kx-gone", "pid": 0, "hostname": "", "killed": false, "kill_error": null,
+        "old_state": "EXITED", "new_state": "EXITED",
+    });
+    assert_eq!(answer.to_string(), expected.to_string());
+    let killed = std::fs::read_to_string(bench.server.path("killed")).expect("a list");
+    assert_eq!(killed, "-KILL 812\n-KILL 812\n");
+    assert_eq!(text(&mut bench.swf, rest), before);
+    let marked = "SELECT string_agg(instance_name, ' ' ORDER BY id) FROM swf_systemagent WHERE starts_with(instance_name, 'kx-') AND operational_state = 'EXITED'";
+    assert_eq!(text(&mut bench.swf, marked), "kx-_ kx-one kx-gone");
+    remove_agents(&mut bench.swf, "kx-");
 }

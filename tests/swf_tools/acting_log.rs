@@ -55,19 +55,19 @@ fn connection_messages_and_deeds_are_in_the_table() {
                  current_stf_count, total_stf_processed, workflow_enabled, namespace, operational_state)
              SELECT name, type, '', 'OK', now() + interval '1 hour', now(), now(), 0, 0, true, 'logging', 'READY'
              FROM (VALUES ('agent-manager-l''ög', 'agent_manager'), ('log-1', 'data')) AS v (name, type);
-             DELETE FROM swf_workflow_executions WHERE execution_id = 'to-log';
+             DELETE FROM swf_workflow_executions WHERE execution_id = 'zz-log';
              INSERT INTO swf_workflow_executions (execution_id, parameter_values, status, start_time, executed_by, workflow_definition_id)
-             SELECT 'to-log', '{}', 'running', '2026-01-02T03:04:05Z', 'u', min(id) FROM swf_workflow_definitions",
+             SELECT 'zz-log', '{}', 'running', '2026-01-02T03:04:05Z', 'u', min(id) FROM swf_workflow_definitions",
         )
         .expect("an agent and an execution");
     bench.call("swf_kill_agent", json!({"name": "log-1"}));
     bench.call("swf_start_user_testbed", json!({"username": "l'ög"}));
     bench.call("swf_stop_user_testbed", json!({"username": "l'ög"}));
-    bench.call("swf_end_execution", json!({"execution_id": "to-log"}));
+    bench.call("swf_end_execution", json!({"execution_id": "zz-log"}));
     error(
         &bench,
         "swf_end_execution",
-        json!({"execution_id": "to-log"}),
+        json!({"execution_id": "zz-log"}),
     );
     let connecting = format!("broker activemq: connecting to {}", broker().plain);
     let topic = "broker activemq: sent a message to /topic/epictopic";
@@ -112,7 +112,7 @@ fn connection_messages_and_deeds_are_in_the_table() {
                 "INFO",
                 "record",
                 "swf_end_execution",
-                "swf_end_execution ok: 'to-log' terminated, was running since 2026-01-02T03:04:05+00:00",
+                "swf_end_execution ok: 'zz-log' terminated, was running since 2026-01-02T03:04:05+00:00",
             ),
             (
                 "INFO",
@@ -145,7 +145,7 @@ fn connection_messages_and_deeds_are_in_the_table() {
         .swf
         .batch_execute(
             "DELETE FROM swf_systemagent WHERE namespace = 'logging';
-             DELETE FROM swf_workflow_executions WHERE execution_id = 'to-log'",
+             DELETE FROM swf_workflow_executions WHERE execution_id = 'zz-log'",
         )
         .expect("as before");
 }

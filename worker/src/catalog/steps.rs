@@ -85,6 +85,11 @@ impl Tool {
         self.failure(text)
     }
 
+    /// What the log is to say of a call that ended so.
+    pub fn note(&self, outcome: &Outcome) -> Option<String> {
+        self.sql()?.note.as_ref()?.fill(outcome)
+    }
+
     /// The result of a call that [`Tool::bind`] made, from its last statement.
     pub fn finish(&self, call: &Call, answer: Result<Rows, DbError>) -> Outcome {
         let Kind::Sql(sql) = &self.kind else {

@@ -133,11 +133,6 @@ impl Tool {
         }
     }
 
-    /// What the log is to say of a call that ended so.
-    pub fn note(&self, outcome: &Outcome) -> Option<String> {
-        self.sql()?.note.as_ref()?.fill(outcome)
-    }
-
     pub fn sql(&self) -> Option<&Sql> {
         match &self.kind {
             Kind::Sql(sql) => Some(sql),
