@@ -25,6 +25,7 @@ mod queues;
 mod runs;
 mod study;
 mod study_logs;
+mod study_sources;
 mod table;
 mod tasks;
 mod testbed;

@@ -12,7 +12,6 @@ use crate::harness::broker::{LOGIN, PASSCODE, broker};
 use crate::harness::database::connect;
 use crate::harness::mcp::Era;
 use crate::harness::setup::Setup;
-use crate::harness::web;
 
 pub const TESTBED: &str = "[testbed]\nnamespace = \"bench-é\"\n[workflow]\nname = \"fast\"\nconfig = \"fast.toml\"\nrealtime = false\n\
                        [parameters]\nzeta = 1\nstf_interval = 1.0\nalpha = \"x\"\n";
@@ -21,7 +20,7 @@ pub const TESTBED: &str = "[testbed]\nnamespace = \"bench-é\"\n[workflow]\nname
 pub static CONTROL: Mutex<()> = Mutex::new(());
 
 /// Data of their own, because these tools write.
-fn data() -> &'static Demo {
+pub fn data() -> &'static Demo {
     static DATA: OnceLock<Demo> = OnceLock::new();
     DATA.get_or_init(|| {
         demo::prepare(&Options::default(), &mut |_| {}).unwrap_or_else(|fault| panic!("{fault}"))
@@ -34,7 +33,9 @@ pub fn bench(testbed: Option<&str>, more: &str) -> Bench {
 }
 
 pub fn bench_at(url: &str, testbed: Option<&str>, more: &str) -> Bench {
-    bench_of(Setup::bare(), url, testbed, Path::new("/bin/kill"), more)
+    // Nobody listens there.
+    let setup = Setup::bare().variable("PANDA_BASE_URL", "http://127.0.0.1:1");
+    bench_of(setup, url, testbed, Path::new("/bin/kill"), more)
 }
 
 /// With this program for `kill`.
@@ -51,7 +52,6 @@ pub fn bench_of(setup: Setup, url: &str, testbed: Option<&str>, kill: &Path, mor
         .variable("TEST_PASSCODE", PASSCODE)
         .variable("SWF_HOME", &home.display().to_string())
         .variable("DISPLAY_TIMEZONE", "UTC")
-        .variable("PANDA_BASE_URL", &format!("http://{}", web::start()))
         .database("swf", &cluster.url("swf", "bot"))
         .database("panda", &cluster.url("panda", "bot"))
         .table(&format!("[programs.kill]\npath = {:?}", kill.display().to_string()))

@@ -238,7 +238,7 @@ fn all_given(tool: &Listed) -> Value {
 }
 
 /// All numbers as JavaScript has them: there 6.0 is 6.
-fn doubles(value: Value) -> Value {
+pub fn doubles(value: Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64()),
         Value::Array(items) => items.into_iter().map(doubles).collect(),
@@ -252,13 +252,8 @@ fn doubles(value: Value) -> Value {
     }
 }
 
-#[test]
-fn official_clients_call_every_tool() {
-    let bench = Bench::start();
-    let calls: serde_json::Map<String, Value> = reading(&bench)
-        .into_iter()
-        .map(|tool| (tool.name, tool.required))
-        .collect();
+/// What the official clients of Python and TypeScript got for each of these calls: whether it is an error, its text and its structured content.
+pub fn seen_by_clients(bench: &Bench, calls: &serde_json::Map<String, Value>) -> [Value; 2] {
     let url = format!("http://{}/mcp", bench.server.address());
     let calls_text = Value::Object(calls.clone()).to_string();
     let mut python = Command::new(installed::folder("mcp2").join("bin/python"));
@@ -270,7 +265,7 @@ fn official_clients_call_every_tool() {
     let mut typescript = installed::node();
     typescript.args(["--input-type=module", "-", &url, &calls_text]);
     let script: &[u8] = include_bytes!("../clients/every.mjs");
-    for (command, script) in [(python, &b""[..]), (typescript, script)] {
+    [(python, &b""[..]), (typescript, script)].map(|(command, script)| {
         let output = installed::run(&command, script);
         let told = String::from_utf8_lossy(&output.stdout);
         let words = String::from_utf8_lossy(&output.stderr);
@@ -280,6 +275,18 @@ fn official_clients_call_every_tool() {
             seen.as_object().map(serde_json::Map::len),
             Some(calls.len())
         );
+        seen
+    })
+}
+
+#[test]
+fn official_clients_call_every_tool() {
+    let bench = Bench::start();
+    let calls: serde_json::Map<String, Value> = reading(&bench)
+        .into_iter()
+        .map(|tool| (tool.name, tool.required))
+        .collect();
+    for seen in seen_by_clients(&bench, &calls) {
         for (tool, arguments) in &calls {
             let (is_error, text, structured) = (&seen[tool][0], &seen[tool][1], &seen[tool][2]);
             let text: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");

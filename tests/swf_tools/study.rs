@@ -4,6 +4,7 @@ use super::faults::errors;
 use super::table::{Fields, Is, objects};
 use super::*;
 use crate::harness::canned::{Canned, Does};
+use tine::cluster::Cluster;
 
 const JOB: Fields = &[
     ("pandaid", Is::Plain("pandaid")),
@@ -115,14 +116,19 @@ pub fn bench(log: Option<String>) -> Bench {
 }
 
 pub fn bench_asking(monitor: &Canned) -> Bench {
-    let mut bench = Bench::start();
-    let cluster = data().cluster();
-    let own = bench.server.path("study");
+    bench_of(monitor, data().cluster(), &|text| text)
+}
+
+/// With this data, and the tool's files changed so.
+pub fn bench_of(monitor: &Canned, cluster: &Cluster, edit: &dyn Fn(String) -> String) -> Bench {
+    let setup = Setup::bare();
+    let own = setup.path("study");
     std::fs::create_dir(&own).expect("a folder");
     for file in ["_toolset.toml", "panda_study_job.sql"] {
-        std::fs::copy(format!("{FOLDER}/{file}"), own.join(file)).expect("a copy");
+        let text = std::fs::read_to_string(format!("{FOLDER}/{file}")).expect("a file");
+        std::fs::write(own.join(file), edit(text)).expect("a file");
     }
-    bench.server = Setup::bare()
+    let server = setup
         .workers(1)
         .variable("PANDA_BASE_URL", &format!("http://{}", monitor.address))
         .database("swf", &cluster.url("swf", LOGIN))
@@ -130,7 +136,11 @@ pub fn bench_asking(monitor: &Canned) -> Bench {
         .table("[http]\nprivate = [\"127.0.0.0/8\"]")
         .toolset(own)
         .start();
-    bench
+    Bench {
+        server,
+        swf: connect(&cluster.url("swf", SUPERUSER)),
+        panda: connect(&cluster.url("panda", SUPERUSER)),
+    }
 }
 
 fn without_nulls(object: &Value) -> Value {
