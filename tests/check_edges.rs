@@ -88,3 +88,30 @@ fn a_call_that_leaves_something_in_its_session_is_told() {
         "{found:?}"
     );
 }
+
+#[test]
+fn what_a_tool_says_in_the_log_names_keys_of_its_result() {
+    let database = Database::fresh();
+    for (log, expected) in [
+        ("done {a}, {b}", None),
+        ("done {c}", Some("yields no `c`, which `log` names")),
+        ("done {a", Some("a brace that names no key")),
+    ] {
+        let front_matter = format!("shape = \"row\"\nlog = \"{log}\"\n{EXAMPLE}");
+        let sql = "SELECT 1 AS a, NULL::text AS b";
+        let found = told(&check(
+            database.owner(),
+            &[("tool.sql", &front_matter, sql)],
+        ));
+        match expected {
+            None => assert!(found.is_empty(), "{log}: {found:#?}"),
+            Some(part) => assert!(found.iter().any(|f| f.contains(part)), "{log}: {found:#?}"),
+        }
+    }
+    let list = format!("log = \"{{a}}\"\n{EXAMPLE}");
+    let found = told(&check(
+        database.owner(),
+        &[("tool.sql", &list, "SELECT 1 AS a")],
+    ));
+    assert!(found.iter().any(|f| f.contains("`log` is for one row")));
+}

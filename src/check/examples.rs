@@ -54,6 +54,9 @@ fn each(
         let (outcome, complaint) = run(example);
         let mut complaints = judge(&outcome, &example.expect, shape);
         complaints.extend(complaint);
+        if let Some(key) = tool.note_lacks(&outcome) {
+            complaints.push(format!("yields no `{key}`, which `log` names"));
+        }
         let arguments = example.arguments.to_string();
         for complaint in &complaints {
             let message = format!("the example {arguments} {complaint}");

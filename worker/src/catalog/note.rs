@@ -45,15 +45,19 @@ impl Note {
         None
     }
 
+    /// The first key that a good result should have and has not.
+    pub fn missing(&self, outcome: &Outcome) -> Option<&str> {
+        let object = good(outcome)?;
+        let mut keys = self.0.iter().filter_map(|part| match part {
+            Part::Key(key) => Some(key.as_str()),
+            Part::Text(_) => None,
+        });
+        keys.find(|key| !object.contains_key(*key))
+    }
+
     /// Of a result that is an object and no error.
     pub fn fill(&self, outcome: &Outcome) -> Option<String> {
-        let Content::Json { bytes, .. } = &outcome.content else {
-            return None;
-        };
-        if outcome.is_error {
-            return None;
-        }
-        let object: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+        let object = good(outcome)?;
         let fill = |part: &Part| match part {
             Part::Text(text) => text.clone(),
             Part::Key(key) => match object.get(key) {
@@ -62,6 +66,14 @@ impl Note {
             },
         };
         Some(self.0.iter().map(fill).collect())
+    }
+}
+
+/// The object that a result is.
+fn good(outcome: &Outcome) -> Option<Map<String, Value>> {
+    match &outcome.content {
+        Content::Json { bytes, .. } if !outcome.is_error => serde_json::from_slice(bytes).ok(),
+        _ => None,
     }
 }
 
@@ -95,9 +107,10 @@ mod tests {
         );
         let bad = Outcome {
             is_error: true,
-            ..good
+            ..good.clone()
         };
-        assert_eq!(note.fill(&bad), None);
+        assert_eq!(note.missing(&good), Some("absent"));
+        assert_eq!((note.fill(&bad), note.missing(&bad)), (None, None));
         assert_eq!(note.fill(&Outcome::json("[1]".into())), None);
         assert_eq!(note.fill(&Outcome::error("x")), None);
     }

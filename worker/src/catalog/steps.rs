@@ -90,6 +90,11 @@ impl Tool {
         self.sql()?.note.as_ref()?.fill(outcome)
     }
 
+    /// A key that the tool's `log` names and this result lacks.
+    pub fn note_lacks(&self, outcome: &Outcome) -> Option<&str> {
+        self.sql()?.note.as_ref()?.missing(outcome)
+    }
+
     /// The result of a call that [`Tool::bind`] made, from its last statement.
     pub fn finish(&self, call: &Call, answer: Result<Rows, DbError>) -> Outcome {
         let Kind::Sql(sql) = &self.kind else {
