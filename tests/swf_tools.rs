@@ -11,6 +11,7 @@ mod acting_workflows;
 mod activity;
 mod agents;
 mod check;
+mod clients;
 mod errors;
 mod every;
 mod executions;

@@ -1,5 +1,5 @@
-//! A real ActiveMQ with a STOMP and a TLS listener, one for all tests, and what stands around it: a listener to its queues, and a forwarder
-//! that stalls or cuts. It ends with the test binary.
+//! A real ActiveMQ with a STOMP and a TLS listener, one for almost all tests, and what stands around it: a listener to its queues, and a forwarder
+//! that stalls or cuts. It ends with the test binary at the latest.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use super::wait;
 pub const LOGIN: &str = "tine";
 pub const PASSCODE: &str = "se:cret\\";
 
-/// The broker of all tests.
+/// A broker. Dropping it ends it.
 pub struct Broker {
     pub plain: SocketAddr,
     pub tls: SocketAddr,
@@ -44,14 +44,18 @@ const CONFIGURATION: &str = r#"<beans xmlns="http://www.springframework.org/sche
 const LOGGING: &str = "log4j.rootLogger=INFO, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n\
                        log4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=%m%n\n";
 
-/// Starts it on first use.
+/// The broker that tests share, started on first use.
 pub fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(start)
+    BROKER.get_or_init(own)
 }
 
-fn start() -> Broker {
-    let folder = std::env::temp_dir().join(format!("tine-broker-{}", std::process::id()));
+/// A broker of one test's own, for one that uses the queues of others.
+pub fn own() -> Broker {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("tine-broker-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
     fs::create_dir(&folder).expect("a folder of our own");
     let place = folder.display().to_string();
     let file = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a file");
@@ -128,6 +132,12 @@ fn start() -> Broker {
     broker
 }
 
+impl Broker {
+    pub fn listen(&self, destination: &str) -> Listener {
+        Listener::at(self.plain, destination)
+    }
+}
+
 /// Somebody who listens to a queue or topic.
 pub struct Listener {
     stream: TcpStream,
@@ -136,7 +146,11 @@ pub struct Listener {
 
 impl Listener {
     pub fn to(destination: &str) -> Listener {
-        let stream = TcpStream::connect(broker().plain).expect("the broker");
+        broker().listen(destination)
+    }
+
+    fn at(broker: SocketAddr, destination: &str) -> Listener {
+        let stream = TcpStream::connect(broker).expect("the broker");
         stream
             .set_read_timeout(Some(wait::LIMIT))
             .expect("a timeout");

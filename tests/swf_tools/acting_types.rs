@@ -2,13 +2,9 @@
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::path::Path;
-use std::sync::PoisonError;
 
-use super::every::{doubles, listed, refuse_wrong_types, seen_by_clients};
+use super::every::{listed, refuse_wrong_types};
 use super::*;
-use crate::harness::broker::{Listener, broker};
-use crate::harness::canned::{Canned, Does};
 
 /// What these tools would change.
 fn state(swf: &mut Client) -> i64 {
@@ -67,62 +63,4 @@ fn a_value_of_the_wrong_type_is_named_and_nobody_is_asked_or_told() {
     assert_eq!(state(&mut bench.swf), before);
     let called = nobody.accept().map(|_| ()).map_err(|error| error.kind());
     assert_eq!(called, Err(ErrorKind::WouldBlock), "nobody was asked");
-}
-
-#[test]
-fn official_clients_call_every_tool_that_acts() {
-    let monitor = Canned::start(Does::Answer("200 OK", "application/json", "[]".into()));
-    let more = "[http]\nprivate = [\"127.0.0.0/8\"]";
-    let setup = Setup::bare().variable("PANDA_BASE_URL", &format!("http://{}", monitor.address));
-    let url = format!("stomp://{}", broker().plain);
-    let bench = acting::bench_of(setup, &url, None, Path::new("/bin/kill"), more);
-    let _turn = acting::CONTROL
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    // Takes the messages, lest they wait for the next who listens.
-    let mut listener = Listener::to("/queue/workflow_control");
-    // Whether each is an error.
-    let calls = [
-        ("swf_kill_agent", json!({"name": "nobody"}), true),
-        (
-            "swf_start_user_testbed",
-            json!({"username": "nobody"}),
-            true,
-        ),
-        ("swf_stop_user_testbed", json!({"username": "nobody"}), true),
-        (
-            "swf_start_workflow",
-            json!({"stf_interval": 2, "realtime": false}),
-            false,
-        ),
-        ("swf_stop_workflow", json!({"execution_id": "none"}), true),
-        ("swf_end_execution", json!({"execution_id": "none"}), true),
-        (
-            "swf_send_message",
-            json!({"message": "é", "username": "u", "metadata": {"a": [1.5]}}),
-            false,
-        ),
-        (
-            "swf_record_ai_memory",
-            json!({"username": "client", "session_id": "s", "role": "user", "content": "é"}),
-            false,
-        ),
-        ("panda_study_job", json!({"pandaid": -1}), true),
-        ("panda_harvester_workers", json!({"hours": 2}), false),
-    ];
-    let made = calls
-        .iter()
-        .map(|(tool, arguments, _)| ((*tool).to_owned(), arguments.clone()));
-    for seen in seen_by_clients(&bench, &made.collect()) {
-        assert!(listener.message().1.contains("\"stf_interval\": 2.0"));
-        for (tool, _, is_error) in &calls {
-            let (error, text, structured) = (&seen[tool][0], &seen[tool][1], &seen[tool][2]);
-            assert_eq!(error, &json!(is_error), "{tool}: {text}");
-            let text: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
-            assert!(
-                *is_error || doubles(structured.clone()) == doubles(text.clone()),
-                "{tool}: {structured}"
-            );
-        }
-    }
 }

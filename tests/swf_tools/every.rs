@@ -1,10 +1,8 @@
 //! What holds of every tool alike: wrong types are named, nothing given is nothing asked for, both eras answer the same,
 //! and reading writes nothing.
 
-use std::process::Command;
-
 use super::*;
-use crate::harness::installed;
+use crate::harness::wait;
 
 /// An argument that each required parameter takes.
 fn sample(parameter: &str) -> Value {
@@ -235,70 +233,4 @@ fn all_given(tool: &Listed) -> Value {
         };
     }
     arguments
-}
-
-/// All numbers as JavaScript has them: there 6.0 is 6.
-pub fn doubles(value: Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(items) => items.into_iter().map(doubles).collect(),
-        Value::Object(entries) => {
-            let entries = entries
-                .into_iter()
-                .map(|(key, value)| (key, doubles(value)));
-            Value::Object(entries.collect())
-        }
-        other => other,
-    }
-}
-
-/// What the official clients of Python and TypeScript got for each of these calls: whether it is an error, its text and its structured content.
-pub fn seen_by_clients(bench: &Bench, calls: &serde_json::Map<String, Value>) -> [Value; 2] {
-    let url = format!("http://{}/mcp", bench.server.address());
-    let calls_text = Value::Object(calls.clone()).to_string();
-    let mut python = Command::new(installed::folder("mcp2").join("bin/python"));
-    python.arg(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/clients/every.py"
-    ));
-    python.args([&url, &calls_text]);
-    let mut typescript = installed::node();
-    typescript.args(["--input-type=module", "-", &url, &calls_text]);
-    let script: &[u8] = include_bytes!("../clients/every.mjs");
-    [(python, &b""[..]), (typescript, script)].map(|(command, script)| {
-        let output = installed::run(&command, script);
-        let told = String::from_utf8_lossy(&output.stdout);
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}\n{told}{words}", output.status);
-        let seen: Value = serde_json::from_str(told.trim()).expect("JSON");
-        assert_eq!(
-            seen.as_object().map(serde_json::Map::len),
-            Some(calls.len())
-        );
-        seen
-    })
-}
-
-#[test]
-fn official_clients_call_every_tool() {
-    let bench = Bench::start();
-    let calls: serde_json::Map<String, Value> = reading(&bench)
-        .into_iter()
-        .map(|tool| (tool.name, tool.required))
-        .collect();
-    for seen in seen_by_clients(&bench, &calls) {
-        for (tool, arguments) in &calls {
-            let (is_error, text, structured) = (&seen[tool][0], &seen[tool][1], &seen[tool][2]);
-            let text: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
-            let (own, own_error) = answer(&bench, Era::Legacy, tool, arguments);
-            assert_eq!(*is_error, json!(own_error), "{tool}");
-            assert!(
-                own_error || doubles(structured.clone()) == doubles(text.clone()),
-                "{tool}: {structured}"
-            );
-            let mut kept = keys(&text);
-            kept.retain(|key| !["time_range", "timestamp"].contains(key));
-            assert_eq!(kept, keys(&own), "{tool}");
-        }
-    }
 }
