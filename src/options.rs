@@ -265,9 +265,12 @@ pub static OPTIONS: &[Opt] = &[
          without Origin is not from a browser and passes",
         |s, v| s.allowed_origins = v.texts()), "allowed-origin"),
     option(Access, "tokens_file", "FILE", Kind::Path, "",
-        "Bearer tokens to accept, hashed; `tine token` writes its lines. With a token here or in TINE_TOKEN, a call without one \
-         gets 401",
+        "Bearer tokens to accept, hashed; `tine token` writes its lines. With a token here or in the variable that token_env \
+         names, a call without one gets 401",
         |s, v| s.tokens_file = v.path()),
+    option(Access, "token_env", "NAME", Kind::Text(Form::Any), "TINE_TOKEN",
+        "The variable, of the environment or of env_file, with one more bearer token to accept; none when it is empty or not set",
+        |s, v| s.token_env = v.text()),
 
     repeated(option(Tools, "toolsets", "FOLDER", Kind::Paths, "",
         "Folder of tool files, one toolset each",

@@ -51,6 +51,9 @@ fn value_of(text: &str) -> Result<String, &'static str> {
     };
     if let Some(parts) = quoted('\'') {
         return match parts {
+            Some((inner, _)) if inner.contains("\\\\") || inner.ends_with('\\') => Err(
+                "two backslashes, or one before the closing quote: loaders differ; set this variable in the environment instead",
+            ),
             Some((inner, rest)) if is_end(rest) => Ok(inner.to_owned()),
             _ => Err("a quoted value must end on its line, with nothing but a comment after it"),
         };
@@ -121,6 +124,8 @@ mod tests {
             ("A='x'y", "must end on its line"),
             ("A='x'#y", "must end on its line"),
             ("A=\"x\\n\"", "use single quotes"),
+            ("A='x\\\\y'", "loaders differ"),
+            ("A='x\\'", "loaders differ"),
             ("A=\"$x\"", "use single quotes"),
             ("A=x # y", "quote the value"),
             ("A=it's", "put single quotes"),

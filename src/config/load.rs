@@ -126,7 +126,7 @@ fn tokens(
     }
     if let Some(token) = inputs
         .environment
-        .get("TINE_TOKEN")
+        .get(&settings.token_env)
         .filter(|token| !token.is_empty())
     {
         settings.tokens.push(Token {

@@ -25,7 +25,16 @@ pub struct Broker {
 }
 
 const PROGRAM_KEYS: &[&str] = &["path", "environment"];
-const BROKER_KEYS: &[&str] = &["url", "login", "passcode_env", "passcode_file", "tls_ca"];
+const BROKER_KEYS: &[&str] = &[
+    "url",
+    "login",
+    "passcode",
+    "passcode_env",
+    "passcode_file",
+    "tls_ca",
+];
+/// Of these one.
+const PASSCODES: [&str; 3] = ["passcode", "passcode_env", "passcode_file"];
 const HTTP_KEYS: &[&str] = &["private"];
 
 /// Every `[programs.NAME]`.
@@ -88,7 +97,8 @@ pub fn brokers(
         };
         let url = text("url", document);
         let login = text("login", document);
-        let passcode = passcode(document, &name, table, environment, files);
+        let passcode = text("passcode", document);
+        let passcode = secret(document, &name, table, passcode, environment, files);
         let tls_ca = table
             .get("tls_ca")
             .and_then(|value| document.text_of(value));
@@ -122,42 +132,43 @@ pub fn brokers(
     }
 }
 
-fn passcode(
+/// The passcode that the table names in one way or another; `plain` is what it has under `passcode`.
+fn secret(
     document: &mut Document,
     name: &str,
     table: &DeTable<'_>,
+    plain: Option<String>,
     environment: &BTreeMap<String, String>,
     files: &Files,
 ) -> Option<Secret> {
-    match (table.get("passcode_env"), table.get("passcode_file")) {
-        (None, None) => None,
-        (Some(value), None) => {
-            let variable = document.text_of(value)?;
-            let found = environment.get(&variable).map(Secret::new);
-            if found.is_none() {
-                let message = format!(
-                    "the environment has no {variable}, which should hold the passcode of broker {name}"
-                );
-                document.fault(value.span(), message);
-            }
-            found
+    let mut given = PASSCODES.iter().filter_map(|key| table.get(*key));
+    if let (Some(_), Some(second)) = (given.next(), given.next()) {
+        let message = format!("keep one of {}", PASSCODES.join(", "));
+        document.fault(second.span(), message);
+        return None;
+    }
+    if let Some(plain) = plain {
+        return Some(Secret::new(plain));
+    }
+    if let Some(value) = table.get("passcode_env") {
+        let variable = document.text_of(value)?;
+        let found = environment.get(&variable).map(Secret::new);
+        if found.is_none() {
+            let message = format!(
+                "the environment has no {variable}, which should hold the passcode of broker {name}"
+            );
+            document.fault(value.span(), message);
         }
-        (None, Some(value)) => {
-            let named = document.text_of(value)?;
-            let path = document.path.parent().unwrap_or(Path::new("")).join(named);
-            match files.text(&path) {
-                Ok(text) => Some(Secret::new(text.trim())),
-                Err(error) => {
-                    document.fault(
-                        value.span(),
-                        format!("can't read {}: {error}", path.display()),
-                    );
-                    None
-                }
-            }
-        }
-        (Some(_), Some(value)) => {
-            document.fault(value.span(), "keep one of passcode_env and passcode_file");
+        return found;
+    }
+    let value = table.get("passcode_file")?;
+    let named = document.text_of(value)?;
+    let path = document.path.parent().unwrap_or(Path::new("")).join(named);
+    match files.text(&path) {
+        Ok(text) => Some(Secret::new(text.trim())),
+        Err(error) => {
+            let message = format!("can't read {}: {error}", path.display());
+            document.fault(value.span(), message);
             None
         }
     }

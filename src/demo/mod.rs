@@ -208,7 +208,8 @@ fn configuration(tools: &Path, cluster: &Cluster) -> String {
          \n\
          [brokers.activemq]\n\
          url = \"stomp://${{ACTIVEMQ_HOST:-localhost}}:${{ACTIVEMQ_PORT:-61612}}\"\n\
-         login = \"${{ACTIVEMQ_USER:-admin}}\"\n",
+         login = \"${{ACTIVEMQ_USER:-admin}}\"\n\
+         passcode = \"${{ACTIVEMQ_PASSWORD:-admin}}\"\n",
         text(&tools.to_string_lossy()),
         text(&cluster.url(SWF, LOGIN)),
         text(&cluster.url(PANDA, LOGIN)),

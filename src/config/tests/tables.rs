@@ -214,6 +214,62 @@ fn settings_are_free_and_never_shown() {
 }
 
 #[test]
+fn a_token_under_another_name() {
+    let folder = Folder::new("token-env");
+    let file = folder.write("tine.toml", "token_env = \"OLD_TOKEN\"\n");
+    let tokens = |variables: &[(&str, &str)]| {
+        let inputs = Inputs {
+            file: Some(file.clone()),
+            environment: environment(variables),
+            ..Inputs::default()
+        };
+        Settings::load(&inputs, &Files::disk()).unwrap().tokens
+    };
+    assert_eq!(tokens(&[("OLD_TOKEN", "old")])[0].sha256, hash("old"));
+    assert!(tokens(&[("OLD_TOKEN", ""), ("TINE_TOKEN", "x")]).is_empty());
+    assert!(tokens(&[]).is_empty());
+}
+
+#[test]
+fn a_brokers_passcode() {
+    let folder = Folder::new("passcode");
+    folder.write("secret", "from a file\n");
+    let read = |lines: &str| {
+        let text = format!("[brokers.mq]\nurl = \"stomp://localhost:1\"\nlogin = \"l\"\n{lines}\n");
+        let inputs = Inputs {
+            file: Some(folder.write("tine.toml", &text)),
+            environment: environment(&[("CODE", "a$b")]),
+            ..Inputs::default()
+        };
+        Settings::load(&inputs, &Files::disk()).map(|settings| {
+            let (login, passcode) = settings.brokers[0].login.clone().unwrap();
+            assert_eq!(login, "l");
+            passcode.reveal().to_owned()
+        })
+    };
+    for (lines, expected) in [
+        ("", ""),
+        ("passcode = \"${CODE}\"", "a$b"),
+        ("passcode = \"${NONE:-admin}\"", "admin"),
+        ("passcode_env = \"CODE\"", "a$b"),
+        ("passcode_file = \"secret\"", "from a file"),
+    ] {
+        assert_eq!(read(lines).unwrap(), expected, "{lines}");
+    }
+    for (lines, part) in [
+        ("passcode_env = \"NONE\"", "the environment has no NONE"),
+        ("passcode = \"${NONE}\"", "NONE"),
+        (
+            "passcode = \"x\"\npasscode_env = \"CODE\"",
+            "keep one of passcode, passcode_env, passcode_file",
+        ),
+    ] {
+        let fault = read(lines).unwrap_err().to_string();
+        assert!(fault.contains(part), "{lines}: {fault}");
+    }
+}
+
+#[test]
 fn tokens() {
     let folder = Folder::new("tokens");
     folder.write(
