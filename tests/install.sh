@@ -35,6 +35,9 @@ need nginx-light nginx
 need haproxy haproxy
 need systemd-container systemd-nspawn
 need iproute2 ip
+need nftables nft
+need curl curl
+need jq jq
 need activemq /usr/share/activemq/bin/activemq.jar
 need procps kill
 need npm npm
@@ -77,9 +80,9 @@ node_folder() { # FOLDER SOURCE-FOLDER
 node_folder "$cache/node" tests/clients
 if [ "${1-}" = benches ]; then node_folder "$cache/toolbox" benches/toolbox; fi
 
-# --- Python clients: one environment each, because they exclude one another ----------------------------------
+# --- Python clients, and the server that Tine replaces: one environment each, because they exclude one another --
 
-for client in mcp1 mcp2 fastmcp; do
+for client in mcp1 mcp2 fastmcp original; do
   requirements=tests/clients/$client.requirements.txt
   stamp "$cache/$client" "$requirements" && continue
   say "Python packages of $requirements"

@@ -63,6 +63,7 @@ mod swf_tools;
 mod systemd_change;
 mod systemd_database;
 mod systemd_install;
+mod systemd_move;
 mod systemd_service;
 mod systemd_socket;
 mod systemd_watch;

@@ -7,6 +7,7 @@ pub mod control;
 pub mod database;
 pub mod expect;
 pub mod fake;
+pub mod guide;
 pub mod hammer;
 pub mod http;
 pub mod installed;
