@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::database::{Database, own_cluster};
-use crate::harness::http;
+use crate::harness::http::{self, Connection};
 use crate::harness::server::{Server, kill_pid};
 use crate::harness::setup::Setup;
 use crate::harness::wait;
@@ -48,6 +48,10 @@ fn the_originals_fields_and_both_databases() {
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&document[name], value);
     }
+    let time = document["timestamp"].as_str().unwrap();
+    let parsed: jiff::Timestamp = time.parse().expect("a moment");
+    assert!((jiff::Timestamp::now() - parsed).get_seconds() < 600);
+    assert!(time.ends_with("+00:00") && time.len() == 32, "{time}");
     let pid = i32::try_from(document["pid"].as_i64().unwrap()).unwrap();
     assert!(server.worker_pids().contains(&pid));
     cluster.halt().expect("stopped");
@@ -78,6 +82,52 @@ fn the_originals_fields_and_both_databases() {
         "{}",
         server.log()
     );
+}
+
+#[test]
+fn every_form_of_the_question_has_its_answer() {
+    let mut cluster = own_cluster();
+    let (swf, panda) = (Database::fresh(), Database::fresh_in(&cluster));
+    let server = server(&swf.url, &panda.url);
+    let ask = |method: &str, path: &str| {
+        let host = server.address();
+        let mut connection = Connection::open(host);
+        connection.send(
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        );
+        connection.try_response_to(method).expect("an answer")
+    };
+    let slashless = PATH.trim_end_matches('/');
+    let each = |status: u16| {
+        for path in [PATH, slashless, &format!("{PATH}?from=watchdog")] {
+            let (get, head) = (ask("GET", path), ask("HEAD", path));
+            assert_eq!((get.status, head.status), (status, status), "{path}");
+            assert_eq!(get.json()["ok"], status == 200, "{path}");
+            assert!(head.body.is_empty() && head.header("content-length") != Some("0"));
+        }
+        for path in ["/health", "/health/"] {
+            let (get, head) = (ask("GET", path), ask("HEAD", path));
+            assert_eq!((get.status, head.status), (200, 200), "{path}");
+            assert_eq!(get.json()["status"], "ok", "of the process alone");
+        }
+        for path in [PATH, slashless, "/health"] {
+            let refused = ask("DELETE", path);
+            assert_eq!(
+                (refused.status, refused.header("allow")),
+                (405, Some("GET, HEAD"))
+            );
+        }
+    };
+    wait::until("both are proven", || {
+        (0..20).all(|_| health(&server).0 == 200)
+    });
+    each(200);
+    cluster.halt().expect("stopped");
+    wait::until("every worker knows", || {
+        (0..20).all(|_| health(&server).0 == 503)
+    });
+    each(503);
 }
 
 #[test]

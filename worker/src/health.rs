@@ -162,10 +162,9 @@ pub fn databases(
     document.insert("pid".into(), json!(std::process::id()));
     document.insert("database".into(), json!(database));
     document.insert("mcp_stateless".into(), json!(true));
-    document.insert(
-        "timestamp".into(),
-        json!(jiff::Timestamp::now().to_string()),
-    );
+    // As Python's isoformat() writes it, for monitors that read it back with an older Python.
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00");
+    document.insert("timestamp".into(), json!(now.to_string()));
     if !ok {
         document.insert("error".into(), json!(errors.join("; ")));
     }
