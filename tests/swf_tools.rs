@@ -30,7 +30,9 @@ mod study_sources;
 mod table;
 mod tasks;
 mod testbed;
+mod toolsets;
 mod usage;
+mod variables;
 
 use std::sync::OnceLock;
 
@@ -360,33 +362,6 @@ fn server_instructions_and_tool_list_come_from_the_server() {
         item["parameters"],
         json!(["username", "turns", "namespace"])
     );
-}
-
-#[test]
-fn each_bot_gets_its_own_tools_by_its_url() {
-    let bench = Bench::start();
-    // A bot keeps the names that begin like this; the watchdog counts them all.
-    let beginnings: [(&str, &[&str]); 3] = [
-        ("/mcp/all", &[""]),
-        ("/mcp/testbed", &["swf_", "panda_", "pcs_"]),
-        ("/mcp/panda", &["panda_", "pcs_"]),
-    ];
-    for (path, beginnings) in beginnings {
-        let list = Post::legacy("tools/list", Value::Null)
-            .path(path)
-            .send(bench.server.address())
-            .result();
-        let tools = list["tools"].as_array().expect("tools").iter();
-        let mut shown: Vec<&str> = tools
-            .map(|tool| tool["name"].as_str().expect("name"))
-            .collect();
-        let mut files = tool_files();
-        files.retain(|name| beginnings.iter().any(|start| name.starts_with(start)));
-        files.sort();
-        shown.sort_unstable();
-        assert_eq!(shown, files, "{path}");
-        assert!(!shown.is_empty(), "{path}");
-    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ use super::wait;
 
 pub const LOGIN: &str = "tine";
 pub const PASSCODE: &str = "se:cret\\";
+/// Another login, whose passcode a file of variables can hold.
+pub const OTHER: (&str, &str) = ("monitor", "pa$s #w");
 
 /// A broker. Dropping it ends it.
 pub struct Broker {
@@ -32,6 +34,7 @@ const CONFIGURATION: &str = r#"<beans xmlns="http://www.springframework.org/sche
   <broker xmlns="http://activemq.apache.org/schema/core" useJmx="false" persistent="false" brokerName="test">
     <plugins><simpleAuthenticationPlugin><users>
       <authenticationUser username="tine" password="se:cret\" groups="users"/>
+      <authenticationUser username="monitor" password="pa$s #w" groups="users"/>
     </users></simpleAuthenticationPlugin></plugins>
     <sslContext><sslContext keyStore="file:FOLDER/key.p12" keyStorePassword="password" keyStoreType="PKCS12"/></sslContext>
     <transportConnectors>

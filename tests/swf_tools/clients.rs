@@ -17,13 +17,13 @@ use crate::harness::installed;
 const LOG: &str = "all went well\nuntil it did not\n";
 
 /// A PanDA monitor that knows some pilots and one log. Ends with the test binary.
-struct Monitor {
-    address: SocketAddr,
+pub struct Monitor {
+    pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Monitor {
-    fn start() -> Monitor {
+    pub fn start() -> Monitor {
         let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
         let monitor = Monitor {
             address: listener.local_addr().expect("an address"),
@@ -58,7 +58,7 @@ impl Monitor {
     }
 
     /// The path of each request since the last look.
-    fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().expect("no panic"))
             .iter()
             .map(|target| target.split('?').next().unwrap_or_default().to_owned())
