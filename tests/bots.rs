@@ -2,11 +2,14 @@
 
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
+
 use crate::harness::database::{Database, own_cluster};
 use crate::harness::fake::{Act, Fake, Topic};
 use crate::harness::installed;
-use crate::harness::server::Server;
+use crate::harness::server::{Server, kill_pid};
 use crate::harness::setup::{PATIENT, Setup};
+use crate::harness::wait;
 
 const LONG: &str = r#"/*+++
 description = "A long text."
@@ -153,6 +156,72 @@ fn a_wrong_call_is_explained() {
             "has nothing at this address (status 404)",
         );
     }
+}
+
+const FALLS: &str = r#"/*+++
+description = "Fails with words of its own."
++++*/
+SELECT falls() AS never
+"#;
+
+const FUNCTION: &str = "CREATE FUNCTION falls() RETURNS int LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION 'the größte ticket is closed'; END $$";
+
+#[test]
+fn a_tool_that_fails() {
+    let database = Database::with(FUNCTION);
+    let server = Setup::new(&database)
+        .workers(1)
+        .option("timeout_statement = \"1s\"")
+        .tool("falls", FALLS)
+        .start();
+    let _gate = database.close_gate();
+    for bot in BOTS {
+        bot.complains(
+            bot.command(&url(&server)).arg("falls"),
+            "falls failed: the größte ticket is closed",
+        );
+        // The statement's own deadline, which is the server's affair.
+        bot.complains(bot.command(&url(&server)).arg("gate"), "gate failed: ");
+    }
+}
+
+#[test]
+fn an_answer_that_takes_too_long_for_the_bot_or_never_comes() {
+    let database = Database::fresh();
+    let mut gate = database.close_gate();
+    let server = Setup::new(&database).workers(1).option(PATIENT).start();
+    for bot in BOTS {
+        let mut command = bot.command(&url(&server));
+        bot.complains(
+            command.arg("gate").env("BOT_TIMEOUT", "3"),
+            "No answer within 3 s. It may be done all the same",
+        );
+    }
+    for (bot, number) in BOTS.into_iter().zip(1..) {
+        let mut command = bot.command(&url(&server));
+        let waits = command.arg("gate").stdout(Stdio::piped()).spawn();
+        let waits = waits.expect("the bot runs");
+        wait::until("the call waits", || {
+            server.health()["inflight"] == 1 && gate.waiting() >= 1
+        });
+        let worker = server.worker_pids()[0];
+        kill_pid(worker, Signal::SIGKILL);
+        let output = waits.wait_with_output().expect("its end");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(said.starts_with('⚠') && !output.status.success(), "{said}");
+        wait::until("its end is counted", || {
+            server.health()["crashes"] == number
+        });
+        server.until_all_serve();
+    }
+}
+
+#[test]
+fn the_plain_bot_is_short_enough_to_copy() {
+    let text = include_str!("../examples/bot_http.py");
+    assert!(text.lines().count() <= 60);
+    assert!(text.lines().all(|line| line.len() <= 140));
 }
 
 #[test]
