@@ -7,10 +7,12 @@ mod old;
 use std::fs;
 
 use callers::{By, Tally, USER, calling};
-use old::{ADMIN, DIRECT, PROXY};
+use old::{ACCOUNT, ADMIN, DIRECT, PROXY};
+use serde_json::json;
 
 use crate::harness::database::connect;
 use crate::harness::guide::{self, Section};
+use crate::harness::mcp::{Era, Post};
 use crate::harness::systemd::{self, Machine};
 use crate::harness::wait;
 
@@ -84,6 +86,32 @@ fn written_once(machine: &Machine, tally: &Tally) {
     assert_eq!(kept, written);
 }
 
+/// From inside the sandbox to a process of the testbed.
+fn an_agent_is_killed(machine: &Machine) {
+    let user = format!("--property=User={ACCOUNT}");
+    let agent = ["--unit=test-agent", "--quiet", &user, "sleep", "600"];
+    assert_eq!(machine.run("systemd-run", &agent).0, Some(0));
+    let pid = machine.property("test-agent", "MainPID");
+    let host = machine.read("/proc/sys/kernel/hostname");
+    let row = format!(
+        "INSERT INTO swf_systemagent (instance_name, agent_type, description, status, last_heartbeat, created_at, updated_at,
+             current_stf_count, total_stf_processed, workflow_enabled, operational_state, pid, hostname)
+         VALUES ('test-agent', 'data', '', 'OK', now(), now(), now(), 0, 0, true, 'READY', {pid}, '{}')",
+        host.trim()
+    );
+    let killed = machine.inside(|| {
+        connect(ADMIN).batch_execute(&row).expect("an agent");
+        Post::call(Era::Legacy, "swf_kill_agent", json!({"name": "test-agent"}))
+            .path(old::PATH)
+            .send(DIRECT.parse().expect("an address"))
+            .result()
+    });
+    assert_eq!(killed["structuredContent"]["killed"], true, "{killed}");
+    wait::until("the agent is gone", || {
+        machine.property("test-agent", "ActiveState") != "active"
+    });
+}
+
 #[test]
 fn the_guide_moves_a_service_and_moves_it_back_without_losing_a_call() {
     let Some(machine) = &systemd::own() else {
@@ -130,6 +158,7 @@ fn the_guide_moves_a_service_and_moves_it_back_without_losing_a_call() {
         assert!(is(machine, "swf-monitor-mcp", "inactive"));
         assert!(is(machine, "tine-watchdog@swf.timer", "active"));
         assert!(is(machine, "old-watchdog.timer", "inactive"));
+        an_agent_is_killed(machine);
         follow(machine, back);
         tally.until_served(BOTH, By::Old);
         assert!(is(machine, "tine@swf", "inactive") && is(machine, "tine@beside", "inactive"));

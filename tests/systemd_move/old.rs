@@ -19,6 +19,9 @@ pub const DIRECT: &str = "127.0.0.1:8001";
 pub const PROXY: &str = "127.0.0.1:80";
 pub const PATH: &str = "/swf-monitor/mcp/";
 
+/// The user of the old service, and of the testbed's agents.
+pub const ACCOUNT: &str = "swf-monitor";
+
 const POSTGRESQL: &str = r#"
 set -e
 PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
@@ -55,7 +58,7 @@ PANDA_DB_PASSWORD='panda pass'
 const UNITS: [(&str, &str); 4] = [
     (
         "swf-monitor-mcp.service",
-        "[Unit]\nAfter=test-postgresql.service\n[Service]\nUser=www-data\nWorkingDirectory=/opt/swf-monitor\n\
+        "[Unit]\nAfter=test-postgresql.service\n[Service]\nUser=swf-monitor\nWorkingDirectory=/opt/swf-monitor\n\
          ExecStart=/opt/swf-monitor/.venv/bin/python -m uvicorn original:application --host 127.0.0.1 --port 8001 --workers 2\n\
          Restart=always\n[Install]\nWantedBy=multi-user.target\n",
     ),
@@ -83,6 +86,8 @@ const PASS: &str = "ProxyPass \"/swf-monitor/mcp/\" \"http://127.0.0.1:8001/swf-
 /// Everything of the machine that is older than Tine; it runs when this returns.
 pub fn set_up(machine: &Machine) {
     database(machine);
+    let (code, text) = machine.run("useradd", &["--system", ACCOUNT]);
+    assert_eq!(code, Some(0), "{text}");
     service(machine);
     let modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "headers"];
     let load = modules
