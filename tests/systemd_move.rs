@@ -172,7 +172,7 @@ fn the_guide_moves_a_service_and_moves_it_back_without_losing_a_call() {
     let back = alone
         .commands
         .iter()
-        .position(|line| line.contains("start swf-monitor-mcp"));
+        .position(|line| line.contains("disable --now tine-watchdog"));
     let (there, back) = alone.commands.split_at(back.expect("the way back"));
     calling(machine, &[PROXY], &tally, || {
         tally.until_served(&[PROXY], By::Old);
