@@ -265,12 +265,13 @@ pub static OPTIONS: &[Opt] = &[
          without Origin is not from a browser and passes",
         |s, v| s.allowed_origins = v.texts()), "allowed-origin"),
     option(Access, "tokens_file", "FILE", Kind::Path, "",
-        "Bearer tokens to accept, hashed; `tine token` writes its lines. With a token here or in the variable that token_env \
-         names, a call without one gets 401",
+        "Bearer tokens to accept, hashed; `tine token` writes its lines. With a token here, in TINE_TOKEN or in the variable \
+         that token_env names, a call without one gets 401",
         |s, v| s.tokens_file = v.path()),
-    option(Access, "token_env", "NAME", Kind::Text(Form::Any), "TINE_TOKEN",
-        "The variable, of the environment or of env_file, with one more bearer token to accept; none when it is empty or not set",
-        |s, v| s.token_env = v.text()),
+    option(Access, "token_env", "NAME", Kind::Text(Form::Any), "",
+        "A variable, of the environment or of env_file, that holds a bearer token to accept, as TINE_TOKEN always does; none when \
+         it is empty or not set",
+        |s, v| s.token_env = v.optional_text()),
 
     repeated(option(Tools, "toolsets", "FOLDER", Kind::Paths, "",
         "Folder of tool files, one toolset each",

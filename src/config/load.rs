@@ -124,17 +124,19 @@ fn tokens(
             )),
         }
     }
-    if let Some(token) = inputs
-        .environment
-        .get(&settings.token_env)
-        .filter(|token| !token.is_empty())
+    for variable in ["TINE_TOKEN"]
+        .into_iter()
+        .chain(settings.token_env.as_deref())
     {
-        settings.tokens.push(Token {
-            name: "environment".to_owned(),
-            sha256: hash(token),
-            toolset: None,
-            user: None,
-        });
+        let token = inputs.environment.get(variable);
+        settings
+            .tokens
+            .extend(token.filter(|token| !token.is_empty()).map(|token| Token {
+                name: "environment".to_owned(),
+                sha256: hash(token),
+                toolset: None,
+                user: None,
+            }));
     }
 }
 

@@ -142,7 +142,7 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
     pub tokens_file: Option<PathBuf>,
-    pub token_env: String,
+    pub token_env: Option<String>,
 
     pub toolsets: Vec<PathBuf>,
     pub default_toolset: Option<String>,
@@ -170,7 +170,7 @@ pub struct Settings {
     pub values: BTreeMap<String, String>,
     /// Variables of the environment and, below them, of `env_file`. Never shown.
     pub environment: BTreeMap<String, String>,
-    /// From the tokens file, and from the variable `token_env` under the name `environment`.
+    /// From the tokens file, and from `TINE_TOKEN` and the variable `token_env` under the name `environment`.
     pub tokens: Vec<Token>,
 
     /// The `tine.toml` that was read.

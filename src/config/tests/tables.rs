@@ -226,7 +226,9 @@ fn a_token_under_another_name() {
         Settings::load(&inputs, &Files::disk()).unwrap().tokens
     };
     assert_eq!(tokens(&[("OLD_TOKEN", "old")])[0].sha256, hash("old"));
-    assert!(tokens(&[("OLD_TOKEN", ""), ("TINE_TOKEN", "x")]).is_empty());
+    let both = tokens(&[("OLD_TOKEN", "old"), ("TINE_TOKEN", "own")]);
+    assert_eq!([both[0].sha256, both[1].sha256], [hash("own"), hash("old")]);
+    assert!(tokens(&[("OLD_TOKEN", "")]).is_empty());
     assert!(tokens(&[]).is_empty());
 }
 
