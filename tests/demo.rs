@@ -35,7 +35,9 @@ impl Run {
         let open = fs::Permissions::from_mode(0o1777);
         fs::set_permissions(folder.join("tmp"), open).expect("permissions");
         let output = |name| File::create(folder.join(name)).expect("an output file");
-        let child = Command::new(env!("CARGO_BIN_EXE_tine"))
+        // Whoever runs the tests in the background of a script hands down an ignored SIGINT (POSIX shell, "Asynchronous Lists").
+        let child = Command::new("env")
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_tine")])
             .args(["demo", "--workers", "1", "--uds"])
             .arg(folder.join("server"))
             .args(arguments)

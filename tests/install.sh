@@ -39,7 +39,7 @@ need nftables nft
 need curl curl
 need jq jq
 need activemq /usr/share/activemq/bin/activemq.jar
-need procps kill
+need procps /bin/kill /usr/bin/kill
 need npm npm
 need python3-venv '/usr/lib/python3*/ensurepip/__init__.py' '/usr/lib/python3/dist-packages/ensurepip/__init__.py'
 need ca-certificates /etc/ssl/certs/ca-certificates.crt

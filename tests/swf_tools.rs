@@ -33,6 +33,7 @@ mod testbed;
 mod toolsets;
 mod usage;
 mod variables;
+mod walks;
 
 use std::sync::OnceLock;
 
@@ -74,6 +75,12 @@ fn data() -> &'static Demo {
                  UPDATE swf_systemagent
                  SET namespace = 'ruhiges Labor', operational_state = 'READY', last_heartbeat = now() + interval '1 hour'
                  WHERE id IN (SELECT id FROM swf_systemagent WHERE agent_type = 'data_agent' ORDER BY id LIMIT 2);
+                 -- Two runs at the edge of a week: one inside, one outside. And two at one moment.
+                 UPDATE swf_runs r
+                 SET start_time = now() - e.age, end_time = now() - e.age + interval '1 hour'
+                 FROM  (VALUES (0, interval '167 hours 30 minutes'), (1, interval '168 hours 30 minutes'),
+                              (2, interval '400 hours'), (3, interval '400 hours')) e(place, age)
+                 WHERE r.run_id = (SELECT run_id FROM swf_runs ORDER BY start_time LIMIT 1 OFFSET e.place);
                  CREATE ROLE {READER} LOGIN IN ROLE {LOGIN};
                  -- What was changed here is counted now, not in the middle of a test.
                  SELECT pg_stat_force_next_flush()"

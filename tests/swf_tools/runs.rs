@@ -184,14 +184,6 @@ fn each_filter_of_slices_alone_and_all_together() {
     );
 }
 
-#[test]
-fn lists_are_walked_to_their_end_by_time() {
-    let mut bench = Bench::start();
-    let old = json!({"start_time": "2000-01-01"});
-    RUNS.walk(&mut bench, &old, "run_number", "start_time", "true");
-    STF_FILES.walk(&mut bench, &old, "file_id", "created_at", "true");
-}
-
 const RUN: Fields = &[
     ("run_number", Is::Plain("run_number")),
     ("start_time", Is::Time("start_time")),

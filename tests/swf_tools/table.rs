@@ -103,47 +103,6 @@ impl List {
             assert_eq!(total == 0, condition == "false", "{context}");
         }
     }
-
-    /// Goes back in time to the end, as a client does whose list has a limit: a page ends where the next one begins, and
-    /// what shares that moment comes again. Every row is seen, in order.
-    pub fn walk(
-        &self,
-        bench: &mut Bench,
-        arguments: &Value,
-        id: &str,
-        time: &str,
-        condition: &str,
-    ) {
-        let all = format!(
-            "SELECT ({id})::text FROM {} WHERE {condition} ORDER BY {}",
-            self.from, self.order
-        );
-        let expected = texts(&mut bench.swf, &all, &[]);
-        assert!(expected.len() > 2 * self.limit, "{}: too few", self.tool);
-        let mut seen: Vec<String> = Vec::new();
-        let mut arguments = arguments.clone();
-        loop {
-            let page = bench.call(self.tool, arguments.clone());
-            let items = page["items"].as_array().expect("items");
-            let mut news = 0;
-            for item in items {
-                let id = match &item[id] {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                if !seen.contains(&id) {
-                    seen.push(id);
-                    news += 1;
-                }
-            }
-            if page["has_more"] == false {
-                break;
-            }
-            assert!(news > 0, "{}: a tie as long as a page", self.tool);
-            arguments["end_time"] = items.last().expect("an item")[time].clone();
-        }
-        assert_eq!(seen, expected, "{}", self.tool);
-    }
 }
 
 /// A case of a table, with less noise.

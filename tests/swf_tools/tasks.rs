@@ -54,11 +54,14 @@ fn jobs(bench: &mut Bench) -> Jobs {
     jobs
 }
 
-/// A share of four digits after the point, half to even.
+/// A share of four digits after the point: the nearest to what the double exactly is.
 fn share(part: i64, rest: i64) -> Value {
     match part + rest {
         0 => Value::Null,
-        whole => json!((part as f64 * 10_000.0 / whole as f64).round_ties_even() / 10_000.0),
+        whole => {
+            let shown = format!("{:.4}", part as f64 / whole as f64);
+            json!(shown.parse::<f64>().expect("a number"))
+        }
     }
 }
 

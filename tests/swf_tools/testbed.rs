@@ -49,8 +49,8 @@ fn namespace(bench: &mut Bench, name: &str, start: &str, end: &str) -> Value {
         "description": description.first(),
         "agent_count": agents,
         "execution_count": executions,
-        "active_users": active,
         "message_count": messages,
+        "active_users": active,
     })
 }
 

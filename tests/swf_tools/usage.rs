@@ -10,9 +10,10 @@ struct Used(i64, i128, i128, i128);
 
 impl Used {
     fn shown(&self) -> Value {
-        // Tenths of an hour, half up, in whole numbers.
+        // The tenth of an hour that is nearest to what the double exactly is.
         let hours = |micros: i128| {
-            json!(((micros * 10 * 2 + 3_600_000_000) / (2 * 3_600_000_000)) as f64 / 10.0)
+            let shown = format!("{:.1}", micros as f64 / 3.6e9);
+            json!(shown.parse::<f64>().expect("a number"))
         };
         json!({
             "job_count": self.0,
@@ -26,7 +27,7 @@ impl Used {
 /// By name, the largest first.
 fn breakdown(field: &str, cells: HashMap<Option<String>, Used>) -> Value {
     let mut cells: Vec<_> = cells.into_iter().collect();
-    cells.sort_by_key(|(_, used)| std::cmp::Reverse(used.1));
+    cells.sort_by_key(|(name, used)| (std::cmp::Reverse(used.1), name.is_none(), name.clone()));
     let shown = cells.into_iter().map(|(name, used)| {
         let mut entry = used.shown();
         entry[field] = json!(name);

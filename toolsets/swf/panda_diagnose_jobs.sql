@@ -104,7 +104,7 @@ WITH bound AS (
                (5, 'pilot', to_json(nullif(k.piloterrorcode, 0)), k.piloterrordiag),
                (6, 'supervisor', to_json(nullif(k.superrorcode, 0)), k.superrordiag),
                (7, 'taskbuffer', to_json(nullif(k.taskbuffererrorcode, 0)), k.taskbuffererrordiag),
-               (8, 'transformation', CASE WHEN btrim(k.transexitcode) NOT IN ('', '0') THEN to_json(k.transexitcode) END, '')) e(rank, component, code, diag)
+               (8, 'transformation', CASE WHEN k.transexitcode !~ '^\s*0?\s*$' THEN to_json(k.transexitcode) END, '')) e(rank, component, code, diag)
     WHERE  e.code IS NOT NULL
 ), job_errors AS (
     SELECT place, json_agg(json_build_object('component', component, 'code', code, 'diag', diag) ORDER BY rank) AS list

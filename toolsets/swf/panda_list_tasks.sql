@@ -111,8 +111,8 @@ SELECT json_build_object(
                                      k.reqid, k.processingtype, k.transpath, k.progress, k.failurerate, k.errordialog, k.site,
                                      k.corecount, k.taskpriority, k.currentpriority, k.gshare, k.attemptnr, k.parent_tid, k.workinggroup,
                                      n.nactive, n.nfinished, n.nfailed, n.nrunning, n.nretries, n.nfinalfailed,
-                                     round(r.failed::numeric, greatest(scale(trim_scale(r.failed::numeric)), 1)) AS computed_failurerate,
-                                     round(r.finalfailed::numeric, greatest(scale(trim_scale(r.finalfailed::numeric)), 1)) AS computed_finalfailurerate,
+                                     round(r.failed, greatest(scale(trim_scale(r.failed)), 1)) AS computed_failurerate,
+                                     round(r.finalfailed, greatest(scale(trim_scale(r.finalfailed)), 1)) AS computed_finalfailurerate,
                                      r.progress AS computed_progress
                               FROM   kept k
                               CROSS  JOIN LATERAL (
@@ -126,10 +126,11 @@ SELECT json_build_object(
                                   FROM  (SELECT jobstatus, attemptnr FROM doma_panda.jobsactive4 a WHERE a.jeditaskid = k.jeditaskid
                                          UNION  ALL
                                          SELECT jobstatus, attemptnr FROM doma_panda.jobsarchived4 a WHERE a.jeditaskid = k.jeditaskid) j) n
-                              -- Doubles are rounded half to even, as callers know it.
+                              -- Doubles are rounded as callers know it: to the nearest of what they exactly are, which to_char does; whole
+                              -- numbers half to even.
                               CROSS  JOIN LATERAL (
-                                  SELECT round(n.nfailed * 10000 / nullif(n.nfailed + n.nfinished, 0)::float8) / 10000 AS failed,
-                                         round(n.nfinalfailed * 10000 / nullif(n.nfinalfailed + n.nfinished, 0)::float8) / 10000 AS finalfailed,
+                                  SELECT to_char(n.nfailed / nullif(n.nfailed + n.nfinished, 0)::float8, 'FM0.0000')::numeric AS failed,
+                                         to_char(n.nfinalfailed / nullif(n.nfinalfailed + n.nfinished, 0)::float8, 'FM0.0000')::numeric AS finalfailed,
                                          round(100 * (n.nfinished + n.nfailed) / nullif(n.nactive + n.nfinished + n.nfailed, 0)::float8)::int AS progress) r
                               ORDER  BY k.place) item), '[]'),
     'count', ends.kept,

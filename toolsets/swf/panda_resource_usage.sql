@@ -56,13 +56,14 @@ WITH job AS NOT MATERIALIZED (
       AND  CASE WHEN strpos(:username, '%') > 0 THEN j.produsername LIKE :username ELSE j.produsername = :username END --? username
       AND  j.jeditaskid = :taskid                                               --? taskid
 ), used AS MATERIALIZED (
-    -- Jobs are read once: 3 is the total, 1 is by site, 2 by user.
+    -- Jobs are read once: 3 is the total, 1 is by site, 2 by user. Doubles are rounded as callers know it: to the nearest tenth of what
+    -- they exactly are, which to_char does and round doesn't.
     SELECT grouping(site, "user") AS kind, site, "user",
            count(*) AS jobs,
            coalesce(sum(wall * cores), 0) AS allocated,
-           round(coalesce(sum(wall * cores), 0) / 3600, 1) AS allocated_core_hours,
-           round(coalesce(sum(used), 0) / 3600, 1) AS used_core_hours,
-           round(coalesce(sum(wall), 0) / 3600, 1) AS wall_hours
+           to_char((coalesce(sum(wall * cores), 0) / 3600)::float8, 'FM9999999999990.0')::numeric AS allocated_core_hours,
+           to_char((coalesce(sum(used), 0) / 3600)::float8, 'FM9999999999990.0')::numeric AS used_core_hours,
+           to_char((coalesce(sum(wall), 0) / 3600)::float8, 'FM9999999999990.0')::numeric AS wall_hours
     FROM   job
     GROUP  BY GROUPING SETS ((), (site), ("user"))
 )

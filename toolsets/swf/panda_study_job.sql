@@ -88,7 +88,7 @@ WITH job AS MATERIALIZED (
                (5, 'pilot', to_json(nullif(k.piloterrorcode, 0)), k.piloterrordiag),
                (6, 'supervisor', to_json(nullif(k.superrorcode, 0)), k.superrordiag),
                (7, 'taskbuffer', to_json(nullif(k.taskbuffererrorcode, 0)), k.taskbuffererrordiag),
-               (8, 'transformation', CASE WHEN btrim(k.transexitcode) NOT IN ('', '0') THEN to_json(k.transexitcode) END, '')) e(rank, component, code, diag)
+               (8, 'transformation', CASE WHEN k.transexitcode !~ '^\s*0?\s*$' THEN to_json(k.transexitcode) END, '')) e(rank, component, code, diag)
     WHERE  e.code IS NOT NULL
 ), file AS (
     SELECT row_number() OVER (ORDER BY f.type, f.lfn, f.row_id) AS place, f.type,

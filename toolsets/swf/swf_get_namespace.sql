@@ -24,7 +24,7 @@ from = "setting.monitor_url"
 
 [[example]]
 args = { namespace = "torre1", start_time = "now-30d" }
-expect = { columns = ["name", "owner", "description", "agent_count", "execution_count", "active_users", "message_count", "time_range", "monitor_urls"] }
+expect = { columns = ["name", "owner", "description", "agent_count", "execution_count", "message_count", "active_users", "time_range", "monitor_urls"] }
 [[example]]
 args = { namespace = "nobody's" }
 expect = { contains = ["\"owner\":null"] }
@@ -44,12 +44,12 @@ SELECT :namespace AS name,
        n.description,
        (SELECT count(*) FROM swf_systemagent a WHERE a.namespace = :namespace) AS agent_count,
        coalesce((SELECT sum(s.n) FROM started s), 0) AS execution_count,
-       coalesce((SELECT json_agg(s.executed_by ORDER BY s.latest DESC, s.executed_by) FROM started s), '[]') AS active_users,
        (SELECT count(*)
         FROM   swf_workflow_messages m
         WHERE  m.namespace = :namespace
           AND  m.sent_at >= :start_time
           AND  m.sent_at <= :end_time) AS message_count,
+       coalesce((SELECT json_agg(s.executed_by ORDER BY s.latest DESC, s.executed_by) FROM started s), '[]') AS active_users,
        json_build_object(
            'start', replace(to_char(:start_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), '.000000', ''),
            'end', replace(to_char(:end_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), '.000000', '')) AS time_range,

@@ -166,7 +166,7 @@ pub const MESSAGES: Table = Table::swf(
             let content = content(random, kind, run, index);
             let sent = match random.percent(4) {
                 true => last.max(execution.start),
-                false => (execution.start + random.age(HOUR, 1.0)).min(world.now),
+                false => execution.start + random.age(HOUR.min(world.now - execution.start), 1.0),
             };
             last = sent;
             let attached = !random.percent(10);
