@@ -64,7 +64,7 @@ class Demo(Database):
         do in their first second is left out: theirs are new, Tine's are not."""
         done = self.run(
             "pgbench", "-n", "-M", "prepared", "-f", script, *(f"-D{name}={value}" for name, value in variables.items()), "-P", "1",
-            "-c", str(CONNECTIONS), "-j", "2", "-T", str(seconds + 1), "-h", self.socket, "-p", str(self.port), "-U", "bot", sent.database,
+            "-c", str(CONNECTIONS), "-j", "2", "-T", str(seconds + 2), "-h", self.socket, "-p", str(self.port), "-U", "bot", sent.database,
             env={**os.environ, "PGOPTIONS": f"-c jit=off -c plan_cache_mode={sent.plans}"},
         )
         if re.search(r"number of failed transactions: [1-9]", done.stdout):
