@@ -17,7 +17,7 @@ class Demo(Database):
     def __init__(self, folder, program, size):
         self.folder = os.path.join(folder, "demo")
         self.programs = self.installed()
-        self.port, self.plans = 5432, {}
+        self.port, self.plans, self.read = 5432, {}, 0
         port = processes.free_port()
         command = [program, "demo", "--size", size, "--state", self.folder, "--port", str(port), "--workers", "1", "--log-level", "warn"]
         begin = time.monotonic()
@@ -50,11 +50,12 @@ class Demo(Database):
 
     def sent_by(self, call):
         """The statements that a call sends as the user LOGGED, and the database that they go to."""
-        begin = os.path.getsize(self.log)
         call()
         with open(self.log, encoding="utf-8") as log:
-            log.seek(begin)
+            # From where the last call's reading ended: the session's way of planning can change between two calls.
+            log.seek(self.read)
             sent = Sent(log.read())
+            self.read = log.tell()
         # Said once, it holds for the calls after it.
         self.plans[sent.database] = sent.plans = sent.plans or self.plans.get(sent.database, "auto")
         return sent
