@@ -78,7 +78,9 @@ impl Run {
     fn end(&mut self, signal: Signal) -> ExitStatus {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"));
         kill(pid, signal).expect("signal");
-        let status = self.child.wait().expect("wait");
+        let status = wait::for_some_within(LIMIT, "the demo's end", || {
+            self.child.try_wait().expect("wait")
+        });
         // After SIGKILL the cluster's own supervisor cleans up.
         wait::for_some_within(LIMIT, "an empty temporary folder", || {
             let left = fs::read_dir(self.folder.join("tmp"))

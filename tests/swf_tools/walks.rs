@@ -123,7 +123,9 @@ impl Walk {
                 let again: Vec<Value> = seen
                     .extract_if(.., |item| item[self.time] == *moment)
                     .collect();
-                shared += usize::from(again.len() > 1 || items[1][self.time] == *moment);
+                shared += usize::from(
+                    again.len() > 1 || items.get(1).is_some_and(|item| item[self.time] == *moment),
+                );
                 let begin: Vec<Value> = items.iter().map(|item| self.cut(item)).collect();
                 assert_eq!(begin[..again.len()], again, "{}", self.tool);
             }
