@@ -15,11 +15,12 @@ type Case = (
 );
 
 fn cases() -> Vec<Case> {
-    let always = || json!({"start_time": "2000-01-01"});
+    // A window of no length holds what is at its two ends.
+    let moment = || json!({"start_time": "2999-01-01", "end_time": "2999-01-01T00:00:00Z"});
     vec![
         (
             "swf_list_agents",
-            json!({}),
+            moment(),
             100,
             "name",
             "INSERT INTO swf_systemagent (instance_name, agent_type, description, status, operational_state, last_heartbeat, created_at,
@@ -57,7 +58,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "swf_list_workflow_executions",
-            always(),
+            moment(),
             100,
             "execution_id",
             EXECUTIONS,
@@ -65,7 +66,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "swf_list_logs",
-            always(),
+            moment(),
             200,
             "message",
             "INSERT INTO swf_applog (app_name, instance_name, timestamp, levelname, level, message, module, funcname, lineno, process, thread)
@@ -74,7 +75,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "swf_list_messages",
-            always(),
+            moment(),
             200,
             "execution_id",
             "INSERT INTO swf_workflow_messages (message_id, message_type, message_content, sent_at, execution_id)
@@ -83,7 +84,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "swf_list_runs",
-            always(),
+            moment(),
             100,
             "run_number",
             "INSERT INTO swf_runs (run_number, start_time) SELECT 7 * n % 1009, '2999-01-01Z' FROM generate_series({from}, {to}) n",
@@ -91,7 +92,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "swf_list_stf_files",
-            always(),
+            moment(),
             100,
             "file_id",
             "INSERT INTO swf_stf_files (file_id, machine_state, created_at, status, run_id, stf_filename)
@@ -100,7 +101,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "swf_list_tf_slices",
-            always(),
+            moment(),
             200,
             "slice_id",
             "INSERT INTO swf_tf_slices (slice_id, tf_first, tf_last, tf_count, tf_filename, stf_filename, run_number, status, retries,
