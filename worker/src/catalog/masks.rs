@@ -41,6 +41,14 @@ pub(crate) fn reachable(guards: &[u64], parameters: &[Parameter]) -> Vec<usize> 
     masks.into_iter().collect()
 }
 
+/// The slot of a mask: `definition` makes one for every combination of a statement's conditions.
+pub(crate) fn slot<T>(slots: &[T], mask: usize) -> &T {
+    match slots.get(mask) {
+        Some(slot) => slot,
+        None => unreachable!("a mask has one bit for each condition"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::call::Call;
+use super::masks;
 use super::outcome::{self, Outcome};
 use super::plan::{self, Planning, Stage, Step};
 use super::statement::Form;
@@ -119,10 +120,8 @@ impl Tool {
         planning: &'t Planning,
         mask: usize,
     ) -> &'t Variant {
-        match planning.variants.get(mask) {
-            Some(slot) => slot.get_or_init(|| self.build_plan(sql, planning, planning.form, mask)),
-            None => unreachable!("a mask has one bit for each guard"),
-        }
+        masks::slot(&planning.variants, mask)
+            .get_or_init(|| self.build_plan(sql, planning, planning.form, mask))
     }
 
     pub(crate) fn build_plan(

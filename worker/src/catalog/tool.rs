@@ -20,6 +20,7 @@ use super::failure::Failure;
 use super::fault::Source;
 use super::fragments::Template as SqlTemplate;
 use super::kind::{JSONB, UNSPECIFIED};
+use super::masks;
 use super::note::Note;
 use super::outcome::{self, Outcome, Shape};
 use super::page::Page;
@@ -322,11 +323,7 @@ impl Tool {
     }
 
     pub(crate) fn variant_of<'t>(&'t self, sql: &'t Sql, mask: usize) -> &'t Variant {
-        // One slot for every mask: see `definition`.
-        match sql.variants.get(mask) {
-            Some(slot) => slot.get_or_init(|| self.build(sql, sql.form, mask)),
-            None => unreachable!("a mask has one bit for each guard"),
-        }
+        masks::slot(&sql.variants, mask).get_or_init(|| self.build(sql, sql.form, mask))
     }
 
     pub(crate) fn build(&self, sql: &Sql, form: Form, mask: usize) -> Variant {
