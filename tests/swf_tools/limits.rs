@@ -207,3 +207,36 @@ fn twenty_turns_of_memory_are_its_newest_forty_rows_oldest_first() {
         }
     }
 }
+
+#[test]
+fn a_payload_is_summed_up_in_its_first_two_hundred_characters() {
+    let mut bench = own("summaries", "");
+    // As many digits as make the array's compact text this long: "[1,1,1]".
+    let array = |length: usize| Value::from(vec![1; (length - 1) / 2]);
+    let payloads = [
+        json!("é".repeat(199)),
+        json!("é".repeat(200)),
+        json!("é".repeat(201)),
+        array(199),
+        array(201),
+        array(1001),
+        // A space inside a string is the sender's own, and after the 200th character nothing matters.
+        json!({"k": " , : ".repeat(60)}),
+        json!(["\\\"".repeat(150)]),
+    ];
+    for payload in payloads {
+        bench.put(&format!(
+            "TRUNCATE swf_workflow_messages;
+             INSERT INTO swf_workflow_messages (message_id, message_type, message_content, sent_at)
+             VALUES (gen_random_uuid(), 't', {}, now())",
+            super::table::quoted(&payload.to_string())
+        ));
+        let whole = match &payload {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let expected: String = whole.chars().take(200).collect();
+        let list = bench.call("swf_list_messages", json!({}));
+        assert_eq!(column(&list, "payload_summary"), [expected]);
+    }
+}
