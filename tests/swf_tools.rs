@@ -4,6 +4,7 @@
 mod acting;
 mod acting_kill;
 mod acting_log;
+mod acting_refusals;
 mod acting_send;
 mod acting_testbeds;
 mod acting_types;
