@@ -153,3 +153,17 @@ fn the_files_are_those_of_the_runs_that_were_announced_or_else_of_all_that_were_
         assert_eq!(count(&bench), (json!(announced), json!(named)), "{rows:?}");
     }
 }
+
+#[test]
+fn the_twenty_newest_executions_are_watched() {
+    let mut bench = own("monitor_newest", "");
+    bench.put(
+        "INSERT INTO swf_workflow_executions (execution_id, parameter_values, status, start_time, executed_by, workflow_definition_id)
+         SELECT 'e' || n, '{}', 'failed', now() - (n * 8 % 23) * interval '1 minute', 'u', 1 FROM generate_series(1, 22) n",
+    );
+    let list = bench.call("swf_list_workflow_monitors", json!({}));
+    // 3 is the inverse of 8 modulo 23.
+    let expected: Vec<String> = (1..=20).map(|age| format!("e{}", age * 3 % 23)).collect();
+    assert_eq!(column(&list, "execution_id"), expected);
+    assert_eq!(list["total_count"], 22);
+}
