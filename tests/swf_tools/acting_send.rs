@@ -84,6 +84,11 @@ fn the_sender_is_the_tokens_user_and_nobody_else() {
             "zoé-personal-agent",
         ),
         (
+            &of_zoe,
+            json!({"message": "t-5", "username": "mallory", "metadata": {"a": 1}}),
+            "zoé-personal-agent",
+        ),
+        (
             &of_nobody,
             json!({"message": "t-3", "username": "ines"}),
             "ines-personal-agent",
@@ -136,6 +141,12 @@ fn what_is_given_is_sent_as_it_is_and_told() {
             r#""test""#,
             "null",
             r#""message": "m-test", "timestamp": "T", "source": "mcp_send_message"}"#,
+        ),
+        (
+            json!({"message": "m-test-meta", "message_type": "test", "metadata": {}}),
+            r#""test""#,
+            "null",
+            r#""message": "m-test-meta", "timestamp": "T", "source": "mcp_send_message", "metadata": {}}"#,
         ),
         (
             json!({"message": "m-meta", "message_type": "stätus", "metadata": {"z": {"ü": [1, 1.0, 1e-7, null, "%"]}, "a": "'"}}),
