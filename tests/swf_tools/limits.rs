@@ -175,10 +175,10 @@ fn a_level_is_the_least_that_a_log_record_has() {
 #[test]
 fn twenty_turns_of_memory_are_its_newest_forty_rows_oldest_first() {
     let mut bench = own("memory_turns", "");
-    // Two and two at one moment; the other user's are newer.
+    // Three and three at one moment; the other user's are among them.
     bench.put(
         "INSERT INTO swf_ai_memory (username, session_id, role, content, created_at, namespace)
-         SELECT u, 's', 'user', u || n, now() - interval '1 day' + n / 2 * interval '1 minute', CASE n % 3 WHEN 0 THEN 'three' END
+         SELECT u, 's', 'user', u || n, now() - interval '1 day' + n / 3 * interval '1 minute', CASE n % 3 WHEN 0 THEN 'three' END
          FROM   unnest(ARRAY['mine', 'yours']) u, generate_series(1, 45) n ORDER BY n",
     );
     for (arguments, expected) in [

@@ -167,3 +167,31 @@ fn the_twenty_newest_executions_are_watched() {
     assert_eq!(column(&list, "execution_id"), expected);
     assert_eq!(list["total_count"], 22);
 }
+
+#[test]
+fn a_length_has_as_many_digits_as_it_needs_and_at_least_one() {
+    let mut bench = own("lengths", "");
+    for (length, text) in [
+        ("3600 seconds", "3600.0"),
+        ("90.5 seconds", "90.5"),
+        ("0.000625 seconds", "0.000625"),
+        ("2 days 1.10 seconds", "172801.1"),
+        ("0 seconds", "0.0"),
+    ] {
+        bench.put(&format!(
+            "TRUNCATE swf_runs, swf_workflow_executions;
+             INSERT INTO swf_runs (run_number, start_time, end_time) VALUES (1, now(), now() + interval '{length}');
+             INSERT INTO swf_workflow_executions (execution_id, parameter_values, status, start_time, end_time, executed_by, workflow_definition_id)
+             VALUES ('x', '{{}}', 'failed', now(), now() + interval '{length}', 'u', 1)"
+        ));
+        for (tool, arguments) in [
+            ("swf_get_run", json!({"run_number": 1})),
+            ("swf_list_runs", json!({})),
+            ("swf_get_workflow_monitor", json!({"execution_id": "x"})),
+        ] {
+            let (answer, _) = bench.raw(Era::Legacy, tool, &arguments);
+            let expected = format!("\"duration_seconds\":{text},");
+            assert!(answer.contains(&expected), "{tool}: {answer}");
+        }
+    }
+}
