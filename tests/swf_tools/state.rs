@@ -252,7 +252,7 @@ fn the_rest_of_the_state_is_counted_within_its_windows() {
         INSERT INTO swf_applog (app_name, instance_name, timestamp, levelname, level, message, module, funcname, lineno, process, thread, extra_data)
         SELECT 'a', 'i', now() - age * interval '1 second', 'L', level, '', '', '', 1, 1, 1, extra::jsonb
         FROM  (VALUES (3570, 40, '{\"namespace\": \"ns\"}'), (10, 50, '{\"namespace\": \"ns\"}'), (3630, 40, '{\"namespace\": \"ns\"}'),
-                      (10, 39, '{\"namespace\": \"ns\"}'), (10, 40, '{\"namespace\": \"NS\"}'), (10, 40, NULL)) row(age, level, extra);
+                      (10, 39, '{\"namespace\": \"ns\"}'), (9, 30, '{\"namespace\": \"ns\"}'), (10, 40, '{\"namespace\": \"NS\"}'), (10, 40, NULL)) row(age, level, extra);
         INSERT INTO swf_workflow_executions (execution_id, parameter_values, status, start_time, end_time, executed_by, workflow_definition_id, namespace)
         SELECT id, '{}', status, started::timestamptz, now() - ended * interval '1 second', 'u', 1, space
         FROM  (VALUES ('e1', 'running', '2026-01-01Z', NULL, 'ns'), ('e2', 'running', '2026-01-03Z', NULL, 'NS'),
