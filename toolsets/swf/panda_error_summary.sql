@@ -7,6 +7,7 @@ Start here for "why do jobs fail"; panda_diagnose_jobs shows the single jobs."""
 annotations = { read_only = true, idempotent = true, open_world = false }
 database = "panda"
 shape = "document"
+result = { max_bytes = 16777216 }       # 10000 errors with long diagnoses
 custom_plan = true      # a pattern or an equality, a day or a year: each wants its own plan
 
 [params.days]

@@ -25,7 +25,7 @@ expect = { error = "panda_queue" }
 SELECT json_build_object('queue', (
            SELECT json_object_agg(key, value ORDER BY place)
            FROM  (-- Of a key that comes twice, the first place and the last value hold, as every JSON reader has it.
-                  SELECT key, min(place) AS place, (array_agg(value ORDER BY place DESC))[1] AS value, false AS own
+                  SELECT key, min(place) AS place, (array_agg(value ORDER BY place DESC))[1] AS value
                   FROM  (SELECT e.key, e.value, e.place
                          FROM   json_each(q.data) WITH ORDINALITY e(key, value, place)
                          UNION  ALL
