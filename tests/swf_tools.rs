@@ -30,6 +30,7 @@ mod own;
 mod panda;
 mod panda_edges;
 mod pcs;
+mod pcs_rows;
 mod queue_edges;
 mod queues;
 mod runs;
