@@ -20,6 +20,7 @@ mod executions;
 mod fault_edges;
 mod faults;
 mod harvester;
+mod harvester_numbers;
 mod heartbeats;
 mod limits;
 mod logs;
