@@ -126,22 +126,27 @@ impl Bench {
 
     /// The server logs in with this role.
     fn start_as(role: &str) -> Bench {
+        Bench::with(Setup::bare(), role, "swf", "panda")
+    }
+
+    /// With these databases of the cluster.
+    fn with(setup: Setup, role: &str, swf: &str, panda: &str) -> Bench {
         let cluster = data().cluster();
-        let server = Setup::bare()
+        let server = setup
             .workers(1)
             .variable(
                 "SWF_MONITOR_HTTP_URL",
                 "http://monitor.example/swf-monitor/",
             )
-            .database("swf", &cluster.url("swf", role))
-            .database("panda", &cluster.url("panda", role))
+            .database("swf", &cluster.url(swf, role))
+            .database("panda", &cluster.url(panda, role))
             .table("[programs.kill]\npath = \"/bin/kill\"\n[brokers.activemq]\nurl = \"stomp://127.0.0.1:1\"")
             .toolset(FOLDER)
             .start();
         Bench {
             server,
-            swf: connect(&cluster.url("swf", SUPERUSER)),
-            panda: connect(&cluster.url("panda", SUPERUSER)),
+            swf: connect(&cluster.url(swf, SUPERUSER)),
+            panda: connect(&cluster.url(panda, SUPERUSER)),
         }
     }
 

@@ -4,21 +4,10 @@ use super::*;
 use crate::harness::canned::{Canned, Does};
 
 fn bench(monitor: &Canned) -> Bench {
-    let cluster = data().cluster();
-    let server = Setup::bare()
-        .workers(1)
-        .variable("SWF_MONITOR_HTTP_URL", "http://monitor.example/swf-monitor/")
+    let setup = Setup::bare()
         .variable("PANDA_BASE_URL", &format!("http://{}", monitor.address))
-        .database("swf", &cluster.url("swf", LOGIN))
-        .database("panda", &cluster.url("panda", LOGIN))
-        .table("[http]\nprivate = [\"127.0.0.0/8\"]\n[programs.kill]\npath = \"/bin/kill\"\n[brokers.activemq]\nurl = \"stomp://127.0.0.1:1\"")
-        .toolset(FOLDER)
-        .start();
-    Bench {
-        server,
-        swf: connect(&cluster.url("swf", SUPERUSER)),
-        panda: connect(&cluster.url("panda", SUPERUSER)),
-    }
+        .table("[http]\nprivate = [\"127.0.0.0/8\"]");
+    Bench::with(setup, LOGIN, "swf", "panda")
 }
 
 const TOOL: &str = "panda_harvester_workers";

@@ -1,4 +1,4 @@
-//! A database of a test's own: the tables of `swf` without a row, so that what a tool must answer is what the test put there.
+//! Databases of a test's own: the tables without a row, so that what a tool must answer is what the test put there.
 
 use std::time::{Duration, Instant};
 
@@ -9,40 +9,40 @@ const PROMPT: Duration = Duration::from_secs(20);
 
 /// A server whose `swf` is a new database of this name, with this testbed.toml.
 pub fn own(name: &str, testbed: &str) -> Bench {
-    let cluster = data().cluster();
-    let mut server = connect(&cluster.url("postgres", SUPERUSER));
-    for statement in [
-        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        format!("CREATE DATABASE {name}"),
-    ] {
-        server.batch_execute(&statement).expect("a database");
-    }
-    let mut swf = connect(&cluster.url(name, SUPERUSER));
-    swf.batch_execute(include_str!("../../src/demo/schema/swf_tables.sql"))
-        .expect("the tables");
-    swf.batch_execute(&format!(
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {LOGIN}"
-    ))
-    .expect("grants");
+    make(
+        name,
+        include_str!("../../src/demo/schema/swf_tables.sql"),
+        "public",
+    );
     let setup = Setup::bare();
     let home = setup.path("home");
     let folder = home.join("swf-testbed/workflows");
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("testbed.toml"), testbed).expect("a file");
-    let server = setup
-        .workers(1)
-        .variable("SWF_MONITOR_HTTP_URL", "http://monitor.example/swf-monitor")
-        .variable("SWF_HOME", &home.display().to_string())
-        .database("swf", &cluster.url(name, LOGIN))
-        .database("panda", &cluster.url("panda", LOGIN))
-        .table("[programs.kill]\npath = \"/bin/kill\"\n[brokers.activemq]\nurl = \"stomp://127.0.0.1:1\"")
-        .toolset(FOLDER)
-        .start();
-    Bench {
-        server,
-        swf,
-        panda: connect(&cluster.url("panda", SUPERUSER)),
-    }
+    let setup = setup.variable("SWF_HOME", &home.display().to_string());
+    Bench::with(setup, LOGIN, name, "panda")
+}
+
+/// Makes a database of this name with PanDA's tables and no row.
+pub fn make_panda(name: &str) {
+    make(
+        name,
+        include_str!("../../src/demo/schema/panda_tables.sql"),
+        "doma_panda",
+    );
+}
+
+fn make(name: &str, tables: &str, schema: &str) {
+    let cluster = data().cluster();
+    connect(&cluster.url("postgres", SUPERUSER))
+        .batch_execute(&format!("CREATE DATABASE {name}"))
+        .expect("a database");
+    let mut client = connect(&cluster.url(name, SUPERUSER));
+    client.batch_execute(tables).expect("the tables");
+    let grants = format!(
+        "GRANT USAGE ON SCHEMA {schema} TO {LOGIN}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {LOGIN}"
+    );
+    client.batch_execute(&grants).expect("the grants");
 }
 
 impl Bench {

@@ -1,47 +1,23 @@
 //! What all lists and counts of PanDA have in common at their edges, each against rows of the test's own.
 
+use super::own::make_panda;
 use super::*;
 
-/// The tables as in production, and the shorthand `ago` for a moment as PanDA writes it.
-const TABLES: &str = concat!(
-    include_str!("../../src/demo/schema/panda_tables.sql"),
-    "CREATE FUNCTION doma_panda.ago(interval) RETURNS timestamp LANGUAGE sql
-     AS $$ SELECT (now() AT TIME ZONE 'UTC') - $1 $$;
-     SET search_path = doma_panda;"
-);
-
-/// A server whose database `panda` is the test's own, under this name: no rows are in it but these.
+/// A server whose database `panda` is the test's own, under this name: no rows are in it but these. `ago` is short for a moment as PanDA
+/// writes it.
 pub fn bench_with(name: &str, rows: &str) -> Bench {
-    let cluster = data().cluster();
-    connect(&cluster.url("postgres", SUPERUSER))
-        .batch_execute(&format!("CREATE DATABASE {name}"))
-        .expect("a database");
-    let mut panda = connect(&cluster.url(name, SUPERUSER));
-    for statements in [
-        TABLES,
-        &format!(
-            "GRANT USAGE ON SCHEMA doma_panda TO {LOGIN};
-             GRANT SELECT ON ALL TABLES IN SCHEMA doma_panda TO {LOGIN}"
-        ),
-        rows,
-    ] {
-        panda
+    make_panda(name);
+    let mut bench = Bench::with(Setup::bare(), LOGIN, "swf", name);
+    let short = "CREATE FUNCTION doma_panda.ago(interval) RETURNS timestamp LANGUAGE sql
+                 AS $$ SELECT (now() AT TIME ZONE 'UTC') - $1 $$;
+                 SET search_path = doma_panda";
+    for statements in [short, rows] {
+        bench
+            .panda
             .batch_execute(statements)
             .unwrap_or_else(|fault| panic!("{name}: {fault}: {statements}"));
     }
-    let server = Setup::bare()
-        .workers(1)
-        .variable("SWF_MONITOR_HTTP_URL", "http://monitor.example/swf-monitor/")
-        .database("swf", &cluster.url("swf", LOGIN))
-        .database("panda", &cluster.url(name, LOGIN))
-        .table("[programs.kill]\npath = \"/bin/kill\"\n[brokers.activemq]\nurl = \"stomp://127.0.0.1:1\"")
-        .toolset(FOLDER)
-        .start();
-    Bench {
-        server,
-        swf: connect(&cluster.url("swf", SUPERUSER)),
-        panda,
-    }
+    bench
 }
 
 /// The number at this place of the answer.

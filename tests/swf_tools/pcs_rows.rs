@@ -1,50 +1,24 @@
 //! The tag tools against tags of the test's own: the order of types and numbers, and where a search looks.
 
+use super::own::own;
 use super::*;
 
 /// A server whose tags are these only: table, number, description and parameters.
 fn bench(name: &str, tags: &[(&str, i64, &str, &str)]) -> Bench {
-    let cluster = data().cluster();
-    let mut server = connect(&cluster.url("postgres", SUPERUSER));
-    for statement in [
-        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        format!("CREATE DATABASE {name}"),
-    ] {
-        server.batch_execute(&statement).expect("a database");
-    }
-    let mut swf = connect(&cluster.url(name, SUPERUSER));
-    swf.batch_execute(include_str!("../../src/demo/schema/swf_tables.sql"))
-        .expect("the tables");
-    swf.batch_execute(&format!(
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {LOGIN};
-         INSERT INTO pcs_physics_category VALUES (3, 'DIS', '', 'amara', now())"
-    ))
-    .expect("the rights");
+    let mut bench = own(name, "");
+    bench.put("INSERT INTO pcs_physics_category VALUES (3, 'DIS', '', 'amara', now())");
     for (table, number, description, parameters) in tags {
         let (more, category) = match *table {
             "physics" => (", category_id", ", 3"),
             _ => ("", ""),
         };
         let label = label(table, *number);
-        swf.batch_execute(&format!(
+        bench.put(&format!(
             "INSERT INTO pcs_{table}_tag (tag_number, tag_label, status, description, parameters, created_by, created_at, updated_at{more})
              VALUES ({number}, '{label}', 'draft', '{description}', '{parameters}', 'amara', '2026-01-02 03:04:05+00', now(){category})"
-        ))
-        .expect("a tag");
+        ));
     }
-    let server = Setup::bare()
-        .workers(1)
-        .variable("SWF_MONITOR_HTTP_URL", "http://monitor.example/swf-monitor/")
-        .database("swf", &cluster.url(name, LOGIN))
-        .database("panda", &cluster.url("panda", LOGIN))
-        .table("[programs.kill]\npath = \"/bin/kill\"\n[brokers.activemq]\nurl = \"stomp://127.0.0.1:1\"")
-        .toolset(FOLDER)
-        .start();
-    Bench {
-        server,
-        swf,
-        panda: connect(&cluster.url("panda", SUPERUSER)),
-    }
+    bench
 }
 
 fn label(table: &str, number: i64) -> String {

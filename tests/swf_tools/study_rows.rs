@@ -1,5 +1,6 @@
 //! panda_study_job against rows of the test's own: every column and every error of a job, which of two rows counts, and which log.
 
+use super::own::make_panda;
 use super::*;
 use crate::harness::canned::{Canned, Does};
 
@@ -13,22 +14,7 @@ impl Study {
     /// In a database of this name, with the tool's file changed so.
     pub fn start(name: &str, edit: &dyn Fn(String) -> String) -> Study {
         let cluster = data().cluster();
-        let mut server = connect(&cluster.url("postgres", SUPERUSER));
-        for statement in [
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-            format!("CREATE DATABASE {name}"),
-        ] {
-            server.batch_execute(&statement).expect("a database");
-        }
-        let mut panda = connect(&cluster.url(name, SUPERUSER));
-        panda
-            .batch_execute(include_str!("../../src/demo/schema/panda_tables.sql"))
-            .expect("the tables");
-        panda
-            .batch_execute(&format!(
-                "GRANT USAGE ON SCHEMA doma_panda TO {LOGIN}; GRANT SELECT ON ALL TABLES IN SCHEMA doma_panda TO {LOGIN}"
-            ))
-            .expect("the rights");
+        make_panda(name);
         let monitor = Canned::start(missing());
         let setup = Setup::bare();
         let folder = setup.path("study");
@@ -45,11 +31,12 @@ impl Study {
             .table("[http]\nprivate = [\"127.0.0.0/8\"]")
             .toolset(folder)
             .start();
-        let swf = connect(&cluster.url("swf", SUPERUSER));
-        Study {
-            bench: Bench { server, swf, panda },
-            monitor,
-        }
+        let bench = Bench {
+            server,
+            swf: connect(&cluster.url("swf", SUPERUSER)),
+            panda: connect(&cluster.url(name, SUPERUSER)),
+        };
+        Study { bench, monitor }
     }
 
     /// Adds a row with these columns; the others have what the table gives them.
