@@ -137,6 +137,31 @@ fn every_column_and_every_error_of_a_job_has_its_place() {
 }
 
 #[test]
+fn zeros_and_empty_texts_stay_and_nulls_and_errors_without_a_code_go() {
+    let mut study = Study::start("study_empty", &same);
+    let row = json!({
+        "pandaid": 3, "jobname": "", "produsername": null, "jobstatus": "running", "creationtime": "2026-01-02",
+        "modificationtime": "2026-01-02", "corecount": 0, "maxrss": null, "piloterrordiag": "said without a code",
+        "transexitcode": " 0 ",
+    });
+    // The table's own values for what isn't given, which are no nulls, would hide the nulls.
+    let fill = "ALTER TABLE doma_panda.jobsactive4 ALTER starttime DROP DEFAULT, ALTER endtime DROP DEFAULT";
+    study.bench.panda.batch_execute(fill).expect("no defaults");
+    study.add("jobsactive4", &row);
+    let job = json!({
+        "pandaid": 3, "jobname": "", "jobstatus": "running", "creationtime": "2026-01-02T00:00:00",
+        "modificationtime": "2026-01-02T00:00:00", "corecount": 0, "nevents": 0, "cpuconsumptiontime": "0",
+        "brokerageerrorcode": 0, "ddmerrorcode": 0, "exeerrorcode": 0, "jobdispatchererrorcode": 0, "piloterrorcode": 0,
+        "piloterrordiag": "said without a code", "superrorcode": 0, "taskbuffererrorcode": 0, "transexitcode": " 0 ",
+        "errors": [],
+    });
+    let expected = json!({
+        "pandaid": 3, "job": job, "files": [], "log_urls": {}, "monitor_url": "https://epic-devcloud.org/panda/jobs/3/",
+    });
+    assert_eq!(study.answer(3).to_string(), expected.to_string());
+}
+
+#[test]
 fn a_pilot_tells_its_type_and_version_in_four_parts() {
     let mut study = Study::start("study_pilots", &same);
     let url = "http://pilot.example/a.out";
@@ -165,31 +190,29 @@ fn files_come_by_type_and_name_and_the_last_log_counts() {
     study.add_failed(1, &json!({}));
     study.add_failed(2, &json!({}));
     let file = |kind: &str, name: &str, guid: &str| json!({"lfn": name, "type": kind, "guid": guid, "fsize": 0});
-    // Of two that are called the same the later row comes last.
-    let shown = [
+    let mut shown = vec![
         file("input", "b", "z"),
         file("input", "c", "a"),
         file("log", "a", "z"),
-        file("log", "b", "a"),
-        file("log", "b", "b"),
-        file("log", "b", "c"),
-        file("output", "a", "a"),
     ];
-    // The rows lie in the table in another order than that of their ids.
-    for place in [4, 6, 0, 3, 5, 1, 2] {
-        let mut row = shown[place].clone();
+    // Of those that are called the same the greater number of the row comes last.
+    shown.extend((0..12).map(|number| file("log", "b", &format!("b{number}"))));
+    shown.push(file("output", "a", "a"));
+    // The rows lie in the table in the opposite order.
+    for (place, file) in shown.iter().enumerate().rev() {
+        let mut row = file.clone();
         row["row_id"] = json!(place);
         row["pandaid"] = json!(1);
         study.add("filestable4", &row);
     }
     study.add(
         "filestable4",
-        &json!({"row_id": 9, "pandaid": 2, "type": "output", "lfn": "x", "guid": "x", "scope": "s", "fsize": 5,
+        &json!({"row_id": 99, "pandaid": 2, "type": "output", "lfn": "x", "guid": "x", "scope": "s", "fsize": 5,
                 "status": "ready", "dataset": "d", "destinationdblock": "b", "checksum": "ad:1", "md5sum": "hidden"}),
     );
     let answer = study.answer(1);
     assert_eq!(answer["files"].to_string(), json!(shown).to_string());
-    assert_eq!(answer["log_file"].to_string(), shown[5].to_string());
+    assert_eq!(answer["log_file"].to_string(), shown[14].to_string());
     let other = study.answer(2);
     let all = json!([{"lfn": "x", "type": "output", "guid": "x", "scope": "s", "fsize": 5, "status": "ready", "dataset": "d",
                       "destinationdblock": "b", "checksum": "ad:1"}]);
