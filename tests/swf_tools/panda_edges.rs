@@ -207,3 +207,21 @@ fn a_job_that_is_in_both_tables_counts_in_both() {
         assert_eq!(count(&bench, tool, &json!({}), place), expected, "{tool}");
     }
 }
+
+#[test]
+fn of_several_destinations_a_job_shows_the_first_by_name() {
+    // Both lists say the same of a job, whatever the order of its files.
+    let bench = bench_with(
+        "panda_destinations",
+        "INSERT INTO jobsarchived4 (pandaid, jobstatus, modificationtime)
+         SELECT id, 'failed', ago('1 hour') FROM generate_series(1, 4) id;
+         INSERT INTO filestable4 (row_id, pandaid, destinationse)
+         VALUES (1, 4, 'B'), (2, 4, 'A'), (3, 4, 'C'), (4, 4, NULL), (5, 3, NULL), (6, 2, NULL), (7, 2, 'B'), (8, 5, 'A')",
+    );
+    for tool in ["panda_list_jobs", "panda_diagnose_jobs"] {
+        let answer = bench.call(tool, json!({}));
+        let jobs = answer["jobs"].as_array().expect("jobs");
+        let shown: Vec<&Value> = jobs.iter().map(|job| &job["destinationse"]).collect();
+        assert_eq!(json!(shown), json!(["A", null, "B", null]), "{tool}");
+    }
+}
