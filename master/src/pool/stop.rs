@@ -114,6 +114,7 @@ impl Pool {
             _ => now.saturating_add(self.settings.kill_after),
         };
         let timeout = self.settings.drain_timeout;
+        let stopping = matches!(self.phase, Phase::Stopping { .. });
         let Some(Slot::Live(worker)) = self.slots.get_mut(slot) else {
             return;
         };
@@ -123,7 +124,11 @@ impl Pool {
                 worker.doing = drain;
                 out.push(Action::Drain { slot, pid, timeout });
             }
-            // A worker that boots has no client that it could finish.
+            // One that seems to boot may serve already: that it is ready can be on its way. A stop doesn't wait for those that boot.
+            Doing::Booting { .. } if !quick && !stopping => {
+                worker.doing = drain;
+                out.push(Action::Drain { slot, pid, timeout });
+            }
             Doing::Serving { .. } | Doing::Booting { .. } => {
                 worker.doing = quickly;
                 out.push(Action::Quick { slot, pid });
