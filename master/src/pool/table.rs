@@ -353,3 +353,23 @@ pub(super) fn compare(found: &str, expected: &str, file: &str) {
 fn every_state_meets_every_event_as_reviewed() {
     compare(&table(), include_str!("table.txt"), "table.txt");
 }
+
+/// That it is ready can be on its way to the master, and a client's call on its way through it.
+#[test]
+fn a_worker_that_seems_to_boot_has_time_to_finish_unless_all_stop() {
+    let booting = Slot::Live(Worker {
+        pid: OTHER,
+        generation: 1,
+        doing: Doing::Booting {
+            deadline: NOW + Duration::from_secs(5),
+        },
+    });
+    for (command, expected) in [(Command::Fewer, "drain 1"), (Command::Stop, "quick 1")] {
+        let mut pool = pool(Phase::Running, Slot::Empty);
+        pool.target = 2;
+        pool.slots[1] = booting;
+        let actions = step(&mut pool, NOW, Event::Command(command));
+        let words: Vec<String> = actions.iter().filter_map(action_word).collect();
+        assert!(words.iter().any(|word| word == expected), "{words:?}");
+    }
+}
